@@ -1,0 +1,23 @@
+//! The pure core of Millrace: the whole semantics of the product without a single `.await`.
+//!
+//! Nothing in this crate does I/O, reads a clock, draws a random number or logs: the same input
+//! gives the same output, byte for byte. The shells (`store`, `scheduler`, `worker`, `api`, `src`)
+//! carry its values in and out.
+
+pub mod connection;
+pub mod dag;
+pub mod dagfile;
+pub mod diagnostic;
+pub mod engine;
+pub mod ids;
+pub mod operator;
+pub mod params;
+pub mod record;
+pub mod redact;
+pub mod retry;
+pub mod state;
+pub mod template;
+pub mod time;
+pub mod timetable;
+pub mod trigger_rule;
+pub mod wire;
