@@ -1,0 +1,267 @@
+//! What goes into the engine and what comes out: events, orders from people, effects.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::dag::Dag;
+use crate::ids::{DagId, RunId, TaskId};
+use crate::operator::Place;
+use crate::record::{AttemptKey, Change, PoolRow, RunKey, RunRow, TiKey, TiRow};
+use crate::state::{RunState, RunType, TaskState, TriggeredBy};
+use crate::wire::{AttemptResult, Kill};
+
+/// Something that happened, for [`super::Engine::step`].
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A DAG was read from its file; a new content hash makes a new version.
+    DagLoaded(Box<DagLoaded>),
+    /// A DAG's file is gone: it makes no new runs; its unfinished runs go on.
+    DagGone(DagId),
+    /// Time has passed: plan due runs, end retry delays, check timeouts.
+    Tick,
+    /// A queued task instance is handed to a worker (or decided in the scheduler).
+    Assign {
+        /// The task instance.
+        ti: TiKey,
+        /// The worker's name.
+        worker: String,
+    },
+    /// An attempt ended.
+    Finished(Box<AttemptResult>),
+    /// An attempt was lost without its fault (its worker is gone).
+    Lost {
+        /// Which.
+        key: AttemptKey,
+        /// Why, in words.
+        reason: String,
+    },
+    /// A run that ended is needed again (for a clear or a mark): its rows and its DAG.
+    RunLoaded {
+        /// The run.
+        run: Box<RunRow>,
+        /// Its task instances.
+        tis: Vec<TiRow>,
+        /// The DAG of its version.
+        dag: Arc<Dag>,
+    },
+    /// The states of the previous run's task instances, for `depends_on_past`; sent before the
+    /// run is created or together with the snapshot, when that run is not in memory.
+    PastLoaded {
+        /// The run that will look back.
+        run: RunKey,
+        /// The states there.
+        states: BTreeMap<TaskId, TaskState>,
+    },
+    /// An order of a person, a script or the API.
+    Order(Box<Order>),
+}
+
+/// See [`Event::DagLoaded`].
+#[derive(Debug, Clone)]
+pub struct DagLoaded {
+    /// The DAG.
+    pub dag: Arc<Dag>,
+    /// SHA-256 over the document and its files, hexadecimal.
+    pub content_hash: String,
+    /// The file below the DAG folder.
+    pub file: String,
+    /// The document as written.
+    pub source: Arc<str>,
+    /// The text of the files that it names.
+    pub files: Arc<BTreeMap<String, String>>,
+    /// Whether a DAG seen for the first time starts paused when its file does not say.
+    pub paused_by_default: bool,
+}
+
+/// What people order; it travels through the inbox as JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case")]
+pub enum Order {
+    /// Create a dag run.
+    Trigger(Trigger),
+    /// Run task instances again.
+    Clear(Clear),
+    /// Set states by hand.
+    Mark(Mark),
+    /// Set a run's state by hand (Airflow: PATCH of a dag run); `queued` starts it again.
+    MarkRun {
+        /// The DAG.
+        dag_id: DagId,
+        /// The run.
+        run_id: RunId,
+        /// `queued`, `success` or `failed`.
+        state: RunState,
+        /// Who.
+        actor: Option<String>,
+    },
+    /// Pause or unpause a DAG.
+    Pause {
+        /// The DAG.
+        dag_id: DagId,
+        /// Which.
+        is_paused: bool,
+        /// Who.
+        actor: Option<String>,
+    },
+    /// A pool was created or changed.
+    SetPool(PoolRow),
+    /// A pool was deleted.
+    DeletePool {
+        /// Its name.
+        name: String,
+    },
+    /// Delete a run and everything that belongs to it.
+    DeleteRun {
+        /// The DAG.
+        dag_id: DagId,
+        /// The run.
+        run_id: RunId,
+        /// Who.
+        actor: Option<String>,
+    },
+    /// Set the note of a run or a task instance.
+    Note {
+        /// The DAG.
+        dag_id: DagId,
+        /// The run.
+        run_id: RunId,
+        /// The task, for a task instance's note.
+        task_id: Option<TaskId>,
+        /// Its mapped item, -1 when the task is not mapped.
+        map_index: i32,
+        /// The note; none removes it.
+        note: Option<String>,
+        /// Who.
+        actor: Option<String>,
+    },
+}
+
+/// Creation of a dag run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trigger {
+    /// The DAG.
+    pub dag_id: DagId,
+    /// The run's name; made from `run_type` and `run_after` when absent.
+    pub run_id: Option<RunId>,
+    /// What made it.
+    pub run_type: RunType,
+    /// Its logical date.
+    pub logical_date: Option<Timestamp>,
+    /// Its data interval; inferred from the logical date when absent.
+    pub data_interval: Option<(Timestamp, Timestamp)>,
+    /// No task starts before it; now when absent.
+    pub run_after: Option<Timestamp>,
+    /// What it is given; checked against the params before anything starts.
+    pub conf: Option<Map<String, Value>>,
+    /// A note.
+    pub note: Option<String>,
+    /// Through which door.
+    pub triggered_by: TriggeredBy,
+    /// Who.
+    pub actor: Option<String>,
+}
+
+/// Which task instances of one run, relative to named tasks.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Selection {
+    /// The tasks named; empty means all.
+    pub task_ids: Vec<TaskId>,
+    /// Also everything upstream of them.
+    pub include_upstream: bool,
+    /// Also everything downstream of them.
+    pub include_downstream: bool,
+    /// Only instances that failed (failed or upstream_failed).
+    pub only_failed: bool,
+    /// Only instances that run.
+    pub only_running: bool,
+}
+
+/// A clear: the selected task instances run again, their tries and logs are kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Clear {
+    /// The DAG.
+    pub dag_id: DagId,
+    /// The run.
+    pub run_id: RunId,
+    /// Which task instances.
+    pub selection: Selection,
+    /// Whether a finished run is queued again (Airflow: `reset_dag_runs`).
+    pub reset_dag_run: bool,
+    /// Whether the run moves to the newest version of the DAG; else it keeps its own.
+    pub run_on_latest_version: bool,
+    /// Who.
+    pub actor: Option<String>,
+}
+
+/// A mark: the selected task instances get a state by hand.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The DAG.
+    pub dag_id: DagId,
+    /// The run.
+    pub run_id: RunId,
+    /// Which task instances.
+    pub selection: Selection,
+    /// `success`, `failed` or `skipped`.
+    pub state: TaskState,
+    /// Who.
+    pub actor: Option<String>,
+}
+
+/// Why an order was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum Refusal {
+    /// The thing named does not exist.
+    #[error("{what}")]
+    NotFound {
+        /// What, in words.
+        what: String,
+    },
+    /// It exists already, or the state does not allow it.
+    #[error("{what}")]
+    Conflict {
+        /// What, in words.
+        what: String,
+    },
+    /// The order itself is wrong; each problem has a JSON path into `conf` or the body.
+    #[error("{}", problems.iter().map(|(path, text)| format!("{path}: {text}")).collect::<Vec<_>>().join("; "))]
+    Invalid {
+        /// Pairs of path (`conf.grid.depth[0]`) and text.
+        problems: Vec<(String, String)>,
+    },
+}
+
+/// A task instance that waits for a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuedTi {
+    /// Which.
+    pub ti: TiKey,
+    /// Its queue.
+    pub queue: String,
+    /// Where it runs.
+    pub place: Place,
+}
+
+/// What follows from an event. Nothing may be done before `changes` are committed.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// The rows to write, in order.
+    pub changes: Vec<Change>,
+    /// Attempts that must be killed where they run.
+    pub kills: Vec<Kill>,
+    /// When to send [`Event::Tick`] next; absent when nothing is due by itself.
+    pub wake_at: Option<Timestamp>,
+    /// The attempt that an [`Event::Assign`] started.
+    pub assigned: Option<AttemptKey>,
+    /// What an order answers: JSON on success (for a trigger the run id, for a clear or a mark the
+    /// affected task instances), or why it was refused.
+    pub answer: Option<Result<Value, Refusal>>,
+    /// A result or loss that came for an attempt which is no longer current: nothing changed.
+    pub fenced: bool,
+}
