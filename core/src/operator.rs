@@ -28,6 +28,12 @@ pub const OPERATORS: &[&OperatorSpec] = &[
     &latest_only::SPEC,
 ];
 
+/// A task's operator keys by canonical name.
+pub type Config = serde_json::Map<String, serde_json::Value>;
+
+/// Pairs of the offending key (or `operator`) and what is wrong with it.
+pub type Problems = Vec<(&'static str, String)>;
+
 /// What the core knows of an operator.
 #[derive(Debug)]
 pub struct OperatorSpec {
@@ -38,10 +44,10 @@ pub struct OperatorSpec {
     /// The keys of a task that belong to this operator.
     pub fields: &'static [Field],
     /// Where an attempt runs, given its config.
-    pub place: fn(&serde_json::Map<String, serde_json::Value>) -> Place,
+    pub place: fn(&Config) -> Place,
     /// What the table of fields cannot say, e.g. "exactly one of `choose` and `bash_command`":
     /// pairs of the offending key (or `operator`) and the message.
-    pub check: fn(&serde_json::Map<String, serde_json::Value>) -> Vec<(&'static str, String)>,
+    pub check: fn(&Config) -> Problems,
 }
 
 /// Where an attempt of a task runs.
@@ -147,33 +153,27 @@ pub fn find(word: &str) -> Option<&'static OperatorSpec> {
 }
 
 /// No further check.
-pub(crate) fn no_check(
-    _: &serde_json::Map<String, serde_json::Value>,
-) -> Vec<(&'static str, String)> {
+pub(crate) fn no_check(_: &Config) -> Problems {
     Vec::new()
 }
 
 /// Always on a worker.
-pub(crate) fn on_worker(_: &serde_json::Map<String, serde_json::Value>) -> Place {
+pub(crate) fn on_worker(_: &Config) -> Place {
     Place::Worker
 }
 
 /// Always in the scheduler.
-pub(crate) fn in_scheduler(_: &serde_json::Map<String, serde_json::Value>) -> Place {
+pub(crate) fn in_scheduler(_: &Config) -> Place {
     Place::Scheduler
 }
 
 /// On a worker when the task has a command, else in the scheduler.
-pub(crate) fn worker_if_command(config: &serde_json::Map<String, serde_json::Value>) -> Place {
+pub(crate) fn worker_if_command(config: &Config) -> Place {
     if config.contains_key("bash_command") { Place::Worker } else { Place::Scheduler }
 }
 
 /// Exactly one of two keys must be there.
-pub(crate) fn one_of(
-    config: &serde_json::Map<String, serde_json::Value>,
-    first: &'static str,
-    second: &'static str,
-) -> Vec<(&'static str, String)> {
+pub(crate) fn one_of(config: &Config, first: &'static str, second: &'static str) -> Problems {
     match (config.contains_key(first), config.contains_key(second)) {
         (true, true) => {
             vec![(second, format!("`{first}` and `{second}` exclude each other; keep one"))]

@@ -34,7 +34,6 @@ macro_rules! words {
         }
     };
 }
-pub(crate) use words;
 
 words! {
     /// The state of a task instance (Airflow: `TaskInstanceState`). Airflow's missing state, `null`
