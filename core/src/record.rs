@@ -343,6 +343,21 @@ pub enum Change {
     Event(EventRow),
     /// A notice to send.
     Notice(NoticeRow),
+    /// A notice was sent, or given up; its row goes.
+    NoticeDone(i64),
+    /// The pool of a name as it is now (upsert).
+    Pool(PoolRow),
+    /// The pool of a name is gone.
+    PoolDeleted(String),
+    /// A note of a run or, with a task instance, of that.
+    Note {
+        /// The run.
+        run: RunKey,
+        /// The task instance.
+        ti: Option<TiKey>,
+        /// The note; none removes it.
+        note: Option<String>,
+    },
     /// A run and all that belongs to it is gone.
     RunDeleted(RunKey),
     /// An entry of the inbox is done, in the same transaction as its effect; with what it answered.
