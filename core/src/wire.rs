@@ -55,7 +55,8 @@ pub enum ProtocolError {
 pub trait WorkerProtocol: Send + Sync + 'static {
     /// A worker says who it is and what still runs there.
     fn register(&self, request: Register) -> Answer<'_, Registered>;
-    /// A worker asks for work, and waits up to `wait_ms` for it.
+    /// A worker asks for work, and waits up to `wait_ms` for it. It keeps one claim open always,
+    /// also without a free slot: orders to kill come by the same way.
     fn claim(&self, request: Claim) -> Answer<'_, Vec<Work>>;
     /// A worker says that it lives and what it runs; it is told what to kill.
     fn renew(&self, request: Renew) -> Answer<'_, Renewed>;
@@ -121,6 +122,8 @@ pub enum Work {
     Attempt(Box<Assignment>),
     /// A notice to send.
     Notice(Box<NoticeWork>),
+    /// An attempt to kill at once.
+    Kill(Kill),
 }
 
 /// An attempt handed to a worker. The context of its templates is made from it.
