@@ -63,6 +63,60 @@ pub struct DagRow {
     pub parsed_at: Timestamp,
     /// Failed runs in a row, for `max_consecutive_failed_dag_runs`.
     pub consecutive_failures: u32,
+    /// What lists show and filter by; [`DagAbout::of`] its newest version.
+    #[serde(default)]
+    pub about: DagAbout,
+}
+
+/// What lists of DAGs show and filter by, so that they need not parse any file.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DagAbout {
+    /// Its name for people.
+    pub display_name: String,
+    /// One line about it.
+    pub description: Option<String>,
+    /// The schedule as written.
+    pub schedule_text: Option<String>,
+    /// The zone of the schedule.
+    pub timezone: String,
+    /// Its owner and those of its tasks, each once, in file order.
+    pub owners: Vec<String>,
+    /// Its tags, in file order.
+    pub tags: Vec<String>,
+    /// The most dag runs at once.
+    pub max_active_runs: u32,
+    /// The most task instances at once in one dag run.
+    pub max_active_tasks: u32,
+    /// Paused after so many failed runs in a row; 0 never.
+    pub max_consecutive_failed_dag_runs: u32,
+    /// Whether missed runs are made up for.
+    pub catchup: bool,
+}
+
+impl DagAbout {
+    /// What a DAG says about itself.
+    pub fn of(dag: &crate::dag::Dag) -> Self {
+        let mut owners: Vec<String> = Vec::new();
+        let everybody = dag.tasks.iter().map(|task| &task.owner);
+        for owner in std::iter::once(&dag.owner).chain(everybody) {
+            if !owner.is_empty() && !owners.contains(owner) {
+                owners.push(owner.clone());
+            }
+        }
+        Self {
+            display_name: dag.display_name().to_owned(),
+            description: dag.description.clone(),
+            schedule_text: dag.schedule_text.clone(),
+            timezone: dag.timezone.clone(),
+            owners,
+            tags: dag.tags.clone(),
+            max_active_runs: dag.max_active_runs,
+            max_active_tasks: dag.max_active_tasks,
+            max_consecutive_failed_dag_runs: dag.max_consecutive_failed_dag_runs,
+            catchup: dag.catchup,
+        }
+    }
 }
 
 /// The text of a DAG at one time: a row of `dag_version`. Parsing it again gives the same DAG.
