@@ -45,3 +45,8 @@ wait_until() {
     sleep 0.1
   done
 }
+
+# image_digest IMAGE: what its maker noted in the label, or nothing
+image_digest() {
+  docker image inspect --format '{{ index .Config.Labels "millrace.test.digest" }}' "$1" 2>/dev/null || true
+}
