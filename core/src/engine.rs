@@ -7,6 +7,7 @@
 //! clock, does no I/O and logs nothing.
 
 mod event;
+pub mod transition;
 
 pub use event::{
     Clear, DagLoaded, Effects, Event, Mark, Order, QueuedTi, Refusal, Selection, Trigger,

@@ -20,4 +20,6 @@ pub mod template;
 pub mod time;
 pub mod timetable;
 pub mod trigger_rule;
+#[cfg(test)]
+mod vectors;
 pub mod wire;
