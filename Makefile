@@ -1,0 +1,58 @@
+# Millrace: the few commands that build, run and check it. Each does its own set-up.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+
+MILLRACE_HOME ?= $(CURDIR)/.millrace
+MILLRACE_DAGS ?= $(CURDIR)/dags
+MILLRACE_PORT ?= 8080
+export MILLRACE_HOME MILLRACE_DAGS MILLRACE_PORT
+
+.PHONY: help
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+
+.PHONY: ui
+ui: ui/dist/index.html ## build the dashboard (needs Node)
+
+ui/dist/index.html: $(shell find ui/src ui/index.html ui/package.json ui/vite.config.ts -type f 2>/dev/null)
+	@if command -v npm >/dev/null; then \
+	  cd ui && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm run build --silent; \
+	else \
+	  echo "Node is not installed: the dashboard is left out, the API is served all the same (install: apt-get install nodejs npm)"; \
+	fi
+
+.PHONY: build
+build: ui ## build the one binary, target/release/millrace
+	$(CARGO) build --release --locked
+
+.PHONY: run
+run: build ## start Millrace on the embedded database with the example DAGs
+	exec target/release/millrace standalone
+
+.PHONY: test
+test: ## install what the tests need, then run them all
+	tests/stack/packages.sh
+	$(MAKE) --no-print-directory ui
+	$(CARGO) test --workspace --locked --no-fail-fast
+
+.PHONY: lint
+lint: ## formatting, clippy, dependency rules, and the dashboard's linter
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	tests/stack/deny.sh
+	@if command -v npm >/dev/null; then cd ui && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm run lint --silent; fi
+
+.PHONY: bench
+bench: build ## measure, and print one JSON object a line
+	bench/run.sh
+
+.PHONY: acceptance
+acceptance: build ## the full course stack (CatBoost, MLflow, BentoML) in containers
+	tests/stack/packages.sh
+	tests/stack/acceptance.sh
+
+.PHONY: clean
+clean: ## remove what was built, and the demo's database
+	$(CARGO) clean
+	rm -rf ui/dist ui/node_modules .millrace

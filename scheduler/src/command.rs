@@ -1,0 +1,41 @@
+//! What reaches the scheduler's loop, and how it answers after the commit.
+
+use millrace_core::engine::DagLoaded;
+use millrace_core::ids::DagId;
+use millrace_core::wire::{
+    AttemptResult, Claim, Finish, Finished, ProtocolError, Register, Registered, Renew, Renewed,
+    Work,
+};
+use tokio::sync::oneshot;
+
+/// Where an answer goes; a caller that went away is nobody's problem.
+pub(crate) type Answerer<T> = oneshot::Sender<Result<T, ProtocolError>>;
+
+/// One request to the loop.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// See [`millrace_core::wire::WorkerProtocol::register`].
+    Register(Register, Answerer<Registered>),
+    /// See [`millrace_core::wire::WorkerProtocol::claim`].
+    Claim(Claim, Answerer<Vec<Work>>),
+    /// See [`millrace_core::wire::WorkerProtocol::renew`].
+    Renew(Renew, Answerer<Renewed>),
+    /// See [`millrace_core::wire::WorkerProtocol::finish`].
+    Finish(Finish, Answerer<Finished>),
+    /// A decision made in the scheduler.
+    Decided(Box<AttemptResult>),
+    /// DAGs that changed on disk.
+    Folder(FolderUpdate),
+    /// There may be orders in the inbox.
+    Inbox,
+}
+
+/// What a look at the DAG folder found.
+#[derive(Debug, Default)]
+pub(crate) struct FolderUpdate {
+    /// DAGs read anew.
+    pub loaded: Vec<DagLoaded>,
+    /// Every DAG that some file has, so that the others are known to be gone; only with the first
+    /// update and when a file went.
+    pub present: Option<Vec<DagId>>,
+}

@@ -1,0 +1,110 @@
+//! What is running now, readable without the loop: which attempts exist, and whose they are.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{PoisonError, RwLock};
+
+use millrace_core::ids::DagId;
+use millrace_core::record::{AttemptKey, RunKey};
+use millrace_core::wire::{AppendLog, LogAppended, ProtocolError};
+use millrace_store::Store;
+use millrace_store::logs::Logs;
+
+/// Ended attempts whose last log pieces are still taken.
+const RECENT_MAX: usize = 50_000;
+
+/// One attempt's place.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// Its dag run.
+    pub run: RunKey,
+    /// Its DAG.
+    pub dag_id: DagId,
+}
+
+#[derive(Debug, Default)]
+struct Attempts {
+    running: HashMap<AttemptKey, Place>,
+    ended: HashMap<AttemptKey, Place>,
+    ended_order: VecDeque<AttemptKey>,
+}
+
+/// Shared between the loop, which writes, and the protocol's lookups and logs, which read.
+pub(crate) struct Current {
+    /// The database.
+    pub store: Store,
+    /// The log files.
+    pub logs: Logs,
+    /// The process's own connections and variables.
+    pub environment: BTreeMap<String, String>,
+    attempts: RwLock<Attempts>,
+}
+
+impl Current {
+    /// Nothing runs yet.
+    pub(crate) fn new(store: Store, logs: Logs, environment: BTreeMap<String, String>) -> Self {
+        Self { store, logs, environment, attempts: RwLock::default() }
+    }
+
+    /// Whether the attempt is the current one of its task instance.
+    pub(crate) fn is_running(&self, key: AttemptKey) -> bool {
+        self.read().running.contains_key(&key)
+    }
+
+    /// The dag run of an attempt that runs or ended lately.
+    pub(crate) fn run_of(&self, key: AttemptKey) -> Option<RunKey> {
+        self.place(key).map(|place| place.run)
+    }
+
+    /// The place of an attempt that runs or ended lately.
+    pub(crate) fn place(&self, key: AttemptKey) -> Option<Place> {
+        let attempts = self.read();
+        attempts.running.get(&key).or_else(|| attempts.ended.get(&key)).cloned()
+    }
+
+    /// Notes that an attempt began.
+    pub(crate) fn begin(&self, key: AttemptKey, place: Place) {
+        self.write().running.insert(key, place);
+    }
+
+    /// Notes that an attempt ended.
+    pub(crate) fn end(&self, key: AttemptKey) {
+        let mut attempts = self.write();
+        if let Some(place) = attempts.running.remove(&key) {
+            attempts.ended.insert(key, place);
+            attempts.ended_order.push_back(key);
+            if attempts.ended_order.len() > RECENT_MAX
+                && let Some(oldest) = attempts.ended_order.pop_front()
+            {
+                attempts.ended.remove(&oldest);
+            }
+        }
+    }
+
+    /// Forgets everything that runs; a new term begins.
+    pub(crate) fn clear(&self) {
+        self.write().running.clear();
+    }
+
+    /// Writes a piece of a log.
+    pub(crate) async fn append_log(
+        &self,
+        run: RunKey,
+        request: AppendLog,
+    ) -> Result<LogAppended, ProtocolError> {
+        let logs = self.logs.clone();
+        let AppendLog { key, offset, text, last } = request;
+        let next_offset = tokio::task::spawn_blocking(move || logs.append(run, key, offset, &text, last))
+            .await
+            .map_err(|error| ProtocolError::Unavailable { reason: error.to_string() })?
+            .map_err(|error| ProtocolError::Unavailable { reason: error.to_string() })?;
+        Ok(LogAppended { next_offset })
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Attempts> {
+        self.attempts.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Attempts> {
+        self.attempts.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,231 @@
+//! Finds the DAG files below a folder, and sees which changed and have settled.
+//!
+//! A file counts as changed when its size, time or inode differ from what was last read, and is
+//! only handed out once two looks in a row saw it the same, so that a half-written file is never
+//! read. Symbolic links are followed; a loop of them is walked once. Nothing is parsed here.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Deeper folders are not looked at.
+const DEPTH_MAX: usize = 32;
+
+/// More files are not looked at.
+const FILES_MAX: usize = 100_000;
+
+/// The file in the DAG folder that names what to leave out, one glob a line.
+pub(crate) const IGNORE_FILE: &str = ".millraceignore";
+
+/// What of a file tells that it changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    modified_nanos: i128,
+    bytes: u64,
+    inode: u64,
+}
+
+impl Stamp {
+    /// The stamp of a path, following links; `None` when there is no such file.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        let meta = std::fs::metadata(path).ok()?;
+        meta.is_file().then(|| Self {
+            modified_nanos: i128::from(meta.mtime()) * 1_000_000_000
+                + i128::from(meta.mtime_nsec()),
+            bytes: meta.len(),
+            inode: meta.ino(),
+        })
+    }
+}
+
+/// The state between two looks.
+#[derive(Debug, Default)]
+pub(crate) struct Watcher {
+    /// What was last read, by path below the root: its own stamp and those of the files it names.
+    read: BTreeMap<String, BTreeMap<PathBuf, Option<Stamp>>>,
+    /// What the last look saw of files that differ from `read`.
+    unsettled: BTreeMap<String, Vec<Option<Stamp>>>,
+}
+
+/// What one look found.
+#[derive(Debug, Default)]
+pub(crate) struct Look {
+    /// Files to read, by path below the root.
+    pub settled: Vec<String>,
+    /// Files that were there and are gone.
+    pub gone: Vec<String>,
+    /// Whether some file changed and has not settled: look again soon.
+    pub unsettled: bool,
+}
+
+impl Watcher {
+    /// Looks at the folder. `first` takes every file at once, without a second look: nobody is
+    /// served by a start that waits.
+    pub(crate) fn look(&mut self, root: &Path, first: bool) -> std::io::Result<Look> {
+        let found = dag_files(root)?;
+        let mut look = Look::default();
+        for name in &found {
+            let now = self.stamps(root, name);
+            let before = self.read.get(name).map(|stamps| stamps.values().copied().collect());
+            if before.as_ref() == Some(&now) {
+                self.unsettled.remove(name);
+            } else if first || self.unsettled.get(name) == Some(&now) {
+                self.unsettled.remove(name);
+                look.settled.push(name.clone());
+            } else {
+                self.unsettled.insert(name.clone(), now);
+                look.unsettled = true;
+            }
+        }
+        look.gone = self.read.keys().filter(|name| !found.contains(*name)).cloned().collect();
+        for name in &look.gone {
+            self.read.remove(name);
+            self.unsettled.remove(name);
+        }
+        Ok(look)
+    }
+
+    /// The stamps of a file and of what it named when it was last read, in a fixed order.
+    fn stamps(&self, root: &Path, name: &str) -> Vec<Option<Stamp>> {
+        match self.read.get(name) {
+            Some(paths) => paths.keys().map(|path| Stamp::of(path)).collect(),
+            None => vec![Stamp::of(&root.join(name))],
+        }
+    }
+
+    /// Notes that a file was read as it was at `own`, together with the files that it names.
+    pub(crate) fn has_read(&mut self, root: &Path, name: &str, named: BTreeMap<PathBuf, Option<Stamp>>, own: Option<Stamp>) {
+        let mut stamps = named;
+        stamps.insert(root.join(name), own);
+        self.read.insert(name.to_owned(), stamps);
+    }
+}
+
+/// The DAG files below `root`, by path below it with `/`, sorted.
+pub(crate) fn dag_files(root: &Path) -> std::io::Result<BTreeSet<String>> {
+    let ignored = ignore_globs(root);
+    let mut found = BTreeSet::new();
+    let mut seen = HashSet::new();
+    let mut folders = vec![(root.to_path_buf(), String::new(), 0_usize)];
+    std::fs::read_dir(root)?;
+    while let Some((folder, prefix, depth)) = folders.pop() {
+        let Ok(real) = folder.canonicalize() else { continue };
+        if !seen.insert(real) || depth > DEPTH_MAX {
+            continue;
+        }
+        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        for entry in entries.flatten() {
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let path = format!("{prefix}{name}");
+            if name.starts_with('.') || ignored.iter().any(|glob| matches(glob, &path)) {
+                continue;
+            }
+            let Ok(meta) = std::fs::metadata(entry.path()) else { continue };
+            if meta.is_dir() {
+                folders.push((entry.path(), format!("{path}/"), depth + 1));
+            } else if name.ends_with(".yaml") || name.ends_with(".yml") {
+                found.insert(path);
+                if found.len() >= FILES_MAX {
+                    return Ok(found);
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn ignore_globs(root: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(root.join(IGNORE_FILE)).unwrap_or_default();
+    text.lines()
+        .map(|line| line.trim().trim_end_matches('/').to_owned())
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .collect()
+}
+
+/// Whether a glob (`*` is any run of characters) names a path, or a folder above it.
+fn matches(glob: &str, path: &str) -> bool {
+    fn glob_bytes(glob: &[u8], path: &[u8]) -> bool {
+        match (glob.first(), path.first()) {
+            (None, None) => true,
+            (None, Some(b'/')) => true,
+            (Some(b'*'), _) => {
+                glob_bytes(&glob[1..], path) || (!path.is_empty() && glob_bytes(glob, &path[1..]))
+            }
+            (Some(a), Some(b)) if a == b => glob_bytes(&glob[1..], &path[1..]),
+            _ => false,
+        }
+    }
+    glob_bytes(glob.as_bytes(), path.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(root: &Path, name: &str, text: &str) {
+        let path = root.join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
+    }
+
+    #[test]
+    fn links_are_followed_and_loops_end() {
+        let outside = tempfile::tempdir().expect("a folder");
+        let root = tempfile::tempdir().expect("a folder");
+        write(outside.path(), "linked.yaml", "dag_id: a");
+        write(root.path(), "sub/own.yml", "dag_id: b");
+        write(root.path(), "sub/readme.md", "no");
+        write(root.path(), ".hidden/no.yaml", "no");
+        write(root.path(), "skip/no.yaml", "no");
+        write(root.path(), IGNORE_FILE, "# comment\nskip/\n");
+        std::os::unix::fs::symlink(outside.path(), root.path().join("link")).expect("a link");
+        std::os::unix::fs::symlink(root.path(), root.path().join("sub/loop")).expect("a link");
+        let found: Vec<_> = dag_files(root.path()).expect("a look").into_iter().collect();
+        assert_eq!(found, ["link/linked.yaml", "sub/own.yml"]);
+    }
+
+    #[test]
+    fn a_file_is_read_only_when_two_looks_saw_it_the_same() {
+        let root = tempfile::tempdir().expect("a folder");
+        let mut watcher = Watcher::default();
+        write(root.path(), "a.yaml", "dag_id: a");
+        let look = watcher.look(root.path(), false).expect("a look");
+        assert!(look.settled.is_empty() && look.unsettled, "{look:?}");
+        write(root.path(), "a.yaml", "dag_id: a\ntasks: {}");
+        let look = watcher.look(root.path(), false).expect("a look");
+        assert!(look.settled.is_empty() && look.unsettled, "it grew: {look:?}");
+        let look = watcher.look(root.path(), false).expect("a look");
+        assert_eq!(look.settled, ["a.yaml"]);
+        let own = Stamp::of(&root.path().join("a.yaml"));
+        watcher.has_read(root.path(), "a.yaml", BTreeMap::new(), own);
+        let look = watcher.look(root.path(), false).expect("a look");
+        assert!(look.settled.is_empty() && !look.unsettled && look.gone.is_empty(), "{look:?}");
+        std::fs::remove_file(root.path().join("a.yaml")).expect("removed");
+        assert_eq!(watcher.look(root.path(), false).expect("a look").gone, ["a.yaml"]);
+    }
+
+    #[test]
+    fn a_changed_file_that_a_dag_names_counts() {
+        let root = tempfile::tempdir().expect("a folder");
+        write(root.path(), "a.yaml", "dag_id: a");
+        write(root.path(), "sql/q.txt", "select 1");
+        let mut watcher = Watcher::default();
+        let named = root.path().join("sql/q.txt");
+        let stamps = BTreeMap::from([(named.clone(), Stamp::of(&named))]);
+        watcher.has_read(root.path(), "a.yaml", stamps, Stamp::of(&root.path().join("a.yaml")));
+        assert!(!watcher.look(root.path(), false).expect("a look").unsettled);
+        write(root.path(), "sql/q.txt", "select 1, 2");
+        assert!(watcher.look(root.path(), false).expect("a look").unsettled);
+        assert_eq!(watcher.look(root.path(), false).expect("a look").settled, ["a.yaml"]);
+    }
+
+    #[test]
+    fn globs() {
+        let check = |glob, path, expected| assert_eq!(matches(glob, path), expected, "{glob} {path}");
+        check("skip", "skip/a.yaml", true);
+        check("skip", "skipped.yaml", false);
+        check("*.test.yaml", "a/b.test.yaml", true);
+        check("a/*", "a/b.yaml", true);
+        check("a", "b/a", false);
+    }
+}
