@@ -1,0 +1,228 @@
+//! Leadership: becomes the leader, serves terms, steps down.
+//!
+//! Exactly one process plans. Whoever holds the lease row's epoch leads; every commit checks it.
+//! Between two terms nothing is kept in memory: each begins with what the database holds.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use millrace_core::dag::Dag;
+use millrace_core::engine::{Engine, EngineConfig};
+use millrace_core::record::{AttemptKey, Snapshot, VersionKey};
+use millrace_core::state::TaskState;
+use millrace_store::StoreError;
+use millrace_store::leader::Epoch;
+use millrace_store::logs::Logs;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::batch::{Batch, lost};
+use crate::clock::Clock;
+use crate::command::Command;
+use crate::config::SchedulerConfig;
+use crate::current::{Current, Place};
+use crate::folder;
+use crate::hand_out::SCHEDULER;
+use crate::link::SchedulerLink;
+use crate::prepared::Versions;
+use crate::registry::Registry;
+use crate::term::{End, Shared, Term};
+
+/// Commands that may wait for the loop; beyond it callers wait to be let in.
+const COMMANDS_WAITING_MAX: usize = 4_096;
+
+/// How long to wait before trying again after the database failed.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// A running scheduler.
+pub struct Scheduler {
+    link: SchedulerLink,
+    committed: watch::Receiver<u64>,
+    leading: watch::Receiver<bool>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Scheduler {
+    /// Starts a scheduler; it becomes the leader when nobody else is.
+    pub fn start(
+        config: SchedulerConfig,
+        store: millrace_store::Store,
+        logs: Logs,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let (commands, inbound) = mpsc::channel(COMMANDS_WAITING_MAX);
+        let (committed_sender, committed) = watch::channel(0);
+        let (leading_sender, leading) = watch::channel(false);
+        let stop = CancellationToken::new();
+        let current = Arc::new(Current::new(store.clone(), logs, config.environment.clone()));
+        let shared = Arc::new(Shared {
+            config,
+            clock,
+            store,
+            current: Arc::clone(&current),
+            commands: commands.clone(),
+            committed: committed_sender,
+        });
+        let task = tokio::spawn(lead(shared, inbound, leading_sender, stop.clone()));
+        Self { link: SchedulerLink { commands, current }, committed, leading, stop, task }
+    }
+
+    /// The end of the worker protocol that workers and routes call.
+    pub fn link(&self) -> millrace_core::wire::Link {
+        Arc::new(self.link.clone())
+    }
+
+    /// Wakes the loop to look at the inbox. It carries nothing and may be lost.
+    pub fn nudge(&self) -> impl Fn() + Send + Sync + 'static + use<> {
+        let commands = self.link.commands.clone();
+        move || {
+            let _ = commands.try_send(Command::Inbox);
+        }
+    }
+
+    /// Grows with every commit.
+    pub fn committed(&self) -> watch::Receiver<u64> {
+        self.committed.clone()
+    }
+
+    /// Whether this process leads and has read the DAG folder.
+    pub fn leading(&self) -> watch::Receiver<bool> {
+        self.leading.clone()
+    }
+
+    /// Stops and releases the lease. Attempts that run are not touched.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the scheduler ended badly");
+        }
+    }
+}
+
+async fn lead(
+    shared: Arc<Shared>,
+    mut commands: mpsc::Receiver<Command>,
+    leading: watch::Sender<bool>,
+    stop: CancellationToken,
+) {
+    let folder = folder::start(&shared, leading.clone(), stop.clone());
+    while !stop.is_cancelled() {
+        let Some(epoch) = acquire(&shared, &stop).await else { break };
+        tracing::info!(epoch = epoch.0, "this scheduler leads");
+        let end = match begin(&shared, epoch).await {
+            Ok(term) => {
+                folder.term_begins();
+                term.run(&mut commands, &stop).await
+            }
+            Err(error) => End::Restart(error.to_string()),
+        };
+        shared.current.clear();
+        match end {
+            End::Stopped => {
+                if let Err(error) = shared.store.leader_release(epoch).await {
+                    tracing::warn!(%error, "the lease could not be released; it runs out by itself");
+                }
+            }
+            End::Deposed => {
+                leading.send_replace(false);
+                tracing::warn!("another scheduler leads; this one stands by");
+            }
+            End::Restart(reason) => {
+                tracing::warn!(reason, "the term begins again from the database");
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
+    }
+    leading.send_replace(false);
+}
+
+/// Waits until the lease is free and takes it. A lease is free when its holder released it, when it
+/// was this home's own, or when its counter did not move for a whole lease while we watched.
+async fn acquire(shared: &Shared, stop: &CancellationToken) -> Option<Epoch> {
+    let mut seen: Option<(i64, i64, Instant)> = None;
+    loop {
+        let patience = seen.is_some_and(|(_, _, since)| since.elapsed() > shared.config.lease);
+        match shared.store.leader_acquire(&shared.config.holder, patience).await {
+            Ok(Ok(epoch)) => return Some(epoch),
+            Ok(Err(held)) => {
+                let now = (held.epoch, held.counter);
+                match seen {
+                    Some((epoch, counter, _)) if (epoch, counter) == now => {}
+                    _ => seen = Some((now.0, now.1, Instant::now())),
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the lease cannot be read; it is tried again"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return None,
+            () = tokio::time::sleep(AGAIN) => {}
+        }
+    }
+}
+
+/// Makes a term from the database.
+async fn begin(shared: &Arc<Shared>, epoch: Epoch) -> Result<Term, StoreError> {
+    let snapshot = shared.store.restore().await?;
+    let notices = shared.store.notices().await?;
+    let dags = parse(shared, &snapshot);
+    let now = shared.clock.now();
+    let mut registry = Registry::default();
+    let mut decisions = Vec::new();
+    let runs: HashMap<_, _> = snapshot.runs.iter().map(|run| (run.id, run.dag_id.clone())).collect();
+    for ti in &snapshot.tis {
+        if !matches!(ti.state, TaskState::Running | TaskState::Restarting) {
+            continue;
+        }
+        let key = AttemptKey { ti: ti.id, try_number: ti.try_number, epoch: ti.epoch };
+        if let Some(dag_id) = runs.get(&ti.run) {
+            shared.current.begin(key, Place { run: ti.run, dag_id: dag_id.clone() });
+        }
+        match ti.worker.as_deref() {
+            Some(SCHEDULER) | None => decisions.push(key),
+            Some(worker) => registry.restore(worker, key, Instant::now()),
+        }
+    }
+    let (engine, effects) = Engine::restore(EngineConfig::default(), snapshot, dags, now);
+    let mut term = Term {
+        shared: Arc::clone(shared),
+        epoch,
+        engine,
+        registry,
+        versions: Versions::default(),
+        notices: notices.into_iter().map(|notice| (notice.id, notice)).collect(),
+        notices_sent: std::collections::BTreeMap::new(),
+        inbox_due: true,
+        wake_at: effects.wake_at,
+    };
+    let mut batch = Batch::default();
+    batch.take(effects);
+    for key in decisions {
+        // Decisions have no side effect: one that was under way is simply made again.
+        term.step(lost(key, "the scheduler restarted during this decision"), &mut batch);
+    }
+    term.turn(batch).await.map_err(|end| StoreError::term(format!("{end:?}")))?;
+    Ok(term)
+}
+
+/// The DAGs of a snapshot's versions. One that cannot be read any more is left out: its runs stand
+/// still and say so, the others go on.
+fn parse(shared: &Shared, snapshot: &Snapshot) -> HashMap<VersionKey, Arc<Dag>> {
+    let mut dags = HashMap::new();
+    for version in &snapshot.versions {
+        match crate::versions::dag_of(version, &shared.config) {
+            Ok(dag) => {
+                dags.insert(version.id, dag);
+            }
+            Err(reason) => tracing::error!(
+                dag_id = %version.dag_id,
+                version = version.version_number,
+                reason,
+                "a stored DAG version cannot be read; its runs stand still"
+            ),
+        }
+    }
+    dags
+}

@@ -1,0 +1,72 @@
+//! Completes a notice for a worker: what to send, and the attempt that it speaks of.
+
+use std::sync::Arc;
+
+use millrace_core::dag::{Callback, Callbacks, Dag};
+use millrace_core::record::{AttemptKey, NoticeRow, RunRow, TiRow};
+use millrace_core::template::Lookups;
+use millrace_core::wire::{Assignment, NoticeWork, Work};
+
+use crate::prepared::Prepared;
+use crate::term::Shared;
+
+/// The work of a notice; nothing when what it speaks of is gone.
+pub(crate) async fn work(shared: &Shared, notice: NoticeRow) -> Option<Work> {
+    let loaded = shared.store.load_run_by_key(notice.run).await;
+    let (run, tis, version) = match loaded {
+        Ok(found) => found?,
+        Err(error) => {
+            tracing::warn!(%error, notice = notice.id, "a notice waits for the database");
+            return None;
+        }
+    };
+    let dag = crate::versions::dag_of(&version, &shared.config).ok()?;
+    let callback = callback(&dag, &notice, &tis)?.clone();
+    let prepared = Prepared::new(&dag, &shared.config.dags_folder, &version.file);
+    let ti = match notice.ti {
+        Some(key) => tis.iter().find(|ti| ti.id == key),
+        // A notice about the run speaks through the task instance that ended last.
+        None => tis.iter().max_by_key(|ti| ti.end_date),
+    }?;
+    let about = about(&prepared, run, ti, notice.try_number)?;
+    Some(Work::Notice(Box::new(NoticeWork { notice, callback, about })))
+}
+
+fn about(prepared: &Prepared, run: RunRow, ti: &TiRow, try_number: u32) -> Option<Assignment> {
+    let index = prepared.index(&ti.task_id)?;
+    let try_number = if try_number == 0 { ti.try_number } else { try_number };
+    Some(Assignment {
+        key: AttemptKey { ti: ti.id, try_number, epoch: ti.epoch },
+        map_index: ti.map_index,
+        max_tries: ti.max_tries,
+        task: Arc::clone(&prepared.tasks[index]),
+        dag: Arc::clone(&prepared.brief),
+        run,
+        previous_success: None,
+        downstream: prepared.downstream[index].clone(),
+        lookups: Lookups::default(),
+        secrets: Vec::new(),
+    })
+}
+
+fn callback<'a>(dag: &'a Dag, notice: &NoticeRow, tis: &[TiRow]) -> Option<&'a Callback> {
+    let callbacks = match notice.ti {
+        None => &dag.callbacks,
+        Some(key) => {
+            let ti = tis.iter().find(|ti| ti.id == key)?;
+            &dag.task(ti.task_id.as_str())?.1.callbacks
+        }
+    };
+    list(callbacks, &notice.occasion)?.get(notice.position as usize)
+}
+
+fn list<'a>(callbacks: &'a Callbacks, occasion: &str) -> Option<&'a Vec<Callback>> {
+    Some(match occasion {
+        "success" => &callbacks.on_success,
+        "failure" => &callbacks.on_failure,
+        "retry" => &callbacks.on_retry,
+        "execute" => &callbacks.on_execute,
+        "skipped" => &callbacks.on_skipped,
+        _ => return None,
+    })
+}
