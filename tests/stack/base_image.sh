@@ -48,6 +48,7 @@ from_installed() {
 from_mirror() {
   local root=$1 mirror
   have debootstrap || die "debootstrap is missing; run packages.sh"
+  # shellcheck disable=SC2016  # the dollar signs are apt's
   mirror=$(apt-get indextargets --format '$(SITE) $(CODENAME)' 2>/dev/null | awk '$2 == "bookworm" {print $1; exit}')
   # without package lists apt knows no sites; its configuration does
   [ -n "$mirror" ] || mirror=$(sed -nE 's/^URIs: *([^ ]+).*/\1/p; s/^deb +(\[[^]]*\] +)?([^ ]+) +bookworm .*/\2/p' \
@@ -58,7 +59,7 @@ from_mirror() {
   debootstrap --variant=minbase --include="$list" bookworm "$root" "$mirror" >"$CACHE/debootstrap.log" 2>&1 ||
     die "debootstrap failed; see $CACHE/debootstrap.log"
   rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/* \
-    "$root"/usr/share/{doc,man,info,locale}/* "$root"/dev/*
+    "$root"/usr/share/{doc,man,info,locale}/* "${root:?}"/dev/*
 }
 
 # import TREE: the tree as the image, if a container of it works

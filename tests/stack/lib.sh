@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034  # the variables are for those who source it
 # Shared by the scripts of this folder; source it, it does nothing by itself.
 #
 # Everything that is slow to make is made once and kept below $CACHE, under a name that contains a

@@ -19,7 +19,9 @@ is_root && as_user=(--user=root) # the folder is often a private temporary one o
 
 # A data folder made once: 0.1 s to copy instead of 1–4 s to make.
 template() {
-  local made=$CACHE/mariadb-$(digest "$(mariadbd --version)" 1) socket
+  local made version
+  version=$(mariadbd --version)
+  made=$CACHE/mariadb-$(digest "$version" 1)
   if [ ! -d "$made" ]; then
     rm -rf "$made.part"
     mariadb-install-db --no-defaults "${as_user[@]}" --datadir="$made.part" --skip-test-db \

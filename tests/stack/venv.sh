@@ -12,7 +12,9 @@ python=${MILLRACE_TEST_PYTHON:-/usr/bin/python3}
 uv_version=0.8.22
 
 tool() {
-  local made=$CACHE/uv-$(digest "$uv_version" "$($python --version)")
+  local made version
+  version=$("$python" --version)
+  made=$CACHE/uv-$(digest "$uv_version" "$version")
   if [ ! -x "$made/bin/uv" ]; then
     rm -rf "$made"
     "$python" -m venv "$made"
@@ -46,6 +48,7 @@ make_venv() {
   [ ! -d "$made" ] || return 0
   bin=$(tool)
   pip_settings "$bin"
+  export UV_NATIVE_TLS=${UV_NATIVE_TLS:-true} # trust whom this machine trusts
   export UV_CACHE_DIR=${UV_CACHE_DIR:-$CACHE/uv}
   rm -rf "$made.part"
   "$bin/uv" venv --quiet --relocatable --python "$python" "$made.part"
@@ -58,7 +61,7 @@ make_venv() {
 
 kind=${1:-}
 requirements=$CREDIT_DIR/docker/requirements-$kind.txt
-[ -n "$kind" ] && [ -f "$requirements" ] || die "usage: venv.sh light|full|mlflow|locust [DIR]"
+[ -f "$requirements" ] || die "usage: venv.sh light|full|mlflow|locust [DIR]"
 made=$CACHE/venv-$kind-$(digest "$("$python" --version)" "@$requirements" "$uv_version")
 locked "venv-$kind" make_venv "$kind" "$requirements" "$made"
 if [ -n "${2:-}" ]; then
