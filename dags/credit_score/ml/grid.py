@@ -19,8 +19,14 @@ class Range:
 
     def holds(self, value: object) -> bool:
         # bool is a kind of int in Python, but `depth: true` is a mistake
+        if isinstance(value, bool):
+            return False
         kinds = (int,) if self.kind is int else (int, float)
-        return isinstance(value, kinds) and not isinstance(value, bool) and self.low <= value <= self.high
+        return isinstance(value, kinds) and self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        kind = "a whole number" if self.kind is int else "a number"
+        return f"{kind} from {self.low} to {self.high}"
 
 
 LIMITS = {
@@ -48,8 +54,8 @@ def parse(text: str) -> dict[str, list]:
         limit = LIMITS[name]
         wrong = [value for value in values if not limit.holds(value)]
         if wrong or not values:
-            what = f"{wrong[0]!r} is not" if wrong else "an empty list has no"
-            refuse(f"{name}: {what} {limit.kind.__name__} from {limit.low} to {limit.high}")
+            what = f"{wrong[0]!r} is not" if wrong else "the list is empty; it must hold"
+            refuse(f"{name}: {what} {limit}")
         grid[name] = values
     return grid
 
