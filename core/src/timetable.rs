@@ -16,6 +16,15 @@ mod preset;
 mod tick;
 mod zone;
 
+#[cfg(test)]
+mod cron_tests;
+#[cfg(test)]
+mod firing_tests;
+#[cfg(test)]
+mod plan_tests;
+#[cfg(test)]
+mod vector_tests;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -150,14 +159,14 @@ impl Timetable {
     pub fn firings(&self, after: Timestamp, bounds: &Bounds) -> impl Iterator<Item = Firing> + '_ {
         let Bounds { start, end, .. } = *bounds;
         let anchor = start.unwrap_or(after);
-        let mut after =
-            match start.and_then(|s| s.checked_sub(jiff::SignedDuration::from_nanos(1)).ok()) {
-                Some(before_start) => after.max(before_start),
-                None => after,
-            };
+        let mut last = None;
         std::iter::from_fn(move || {
-            let firing = self.next_firing(anchor, after)?;
-            after = firing.at;
+            let firing = match last {
+                Some(last) => self.next_firing(anchor, last),
+                None if anchor > after => self.first_firing(anchor),
+                None => self.next_firing(anchor, after),
+            }?;
+            last = Some(firing.at);
             end.is_none_or(|end| firing.at <= end).then_some(firing)
         })
     }
@@ -209,10 +218,21 @@ impl Timetable {
         }
     }
 
-    fn next_firing(&self, anchor: Timestamp, after: Timestamp) -> Option<Firing> {
+    /// The first firing that is not before the start date.
+    fn first_firing(&self, start: Timestamp) -> Option<Firing> {
         match self {
             Self::Never | Self::Continuous => None,
-            Self::Once => (anchor > after).then(|| Firing::normal(anchor)),
+            Self::Once | Self::Every { .. } => Some(Firing::normal(start)),
+            Self::Cron { crons, zone, .. } => firing::at_or_after(crons, zone, start),
+            Self::Events { instants } => {
+                instants.iter().find(|at| **at >= start).copied().map(Firing::normal)
+            }
+        }
+    }
+
+    fn next_firing(&self, anchor: Timestamp, after: Timestamp) -> Option<Firing> {
+        match self {
+            Self::Never | Self::Once | Self::Continuous => None,
             Self::Cron { crons, zone, .. } => firing::next(crons, zone, after),
             Self::Every { every, .. } => every.next_on_grid(anchor, after).map(Firing::normal),
             Self::Events { instants } => {

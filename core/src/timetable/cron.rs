@@ -98,7 +98,8 @@ impl Cron {
         let set = &self.weekdays;
         let plain = |day: &u16| !set.nth.iter().any(|(nth_day, _)| nth_day == day);
         let mixed = !set.nth.is_empty() && set.values.iter().any(plain);
-        if mixed && set.values.len() != Field::DayOfWeek.size() {
+        // croniter lets a list of as many items as there are days pass.
+        if mixed && set.values.len() + usize::from(set.star) != Field::DayOfWeek.size() {
             return Err(CronErrorKind::MixedNth.at(span_of(fields, 4..5)));
         }
         Ok(())
@@ -141,9 +142,27 @@ impl Cron {
             return Ok(());
         }
         let year = fields.get(6).map_or_else(String::new, |(_, year)| format!(" and year {year}"));
-        let reason =
-            format!("no date has day-of-month {} in month {}{year}", fields[2].1, fields[3].1);
+        let (day, month, weekday) = (fields[2].1, fields[3].1, fields[4].1);
+        let nth = !self.weekdays.nth.is_empty();
+        let on = if nth { format!(" on {weekday}") } else { String::new() };
+        let reason = format!("no date has day-of-month {day} in month {month}{year}{on}");
         Err(CronErrorKind::NeverFires { reason }.at(span_of(fields, 2..fields.len())))
+    }
+}
+
+#[cfg(test)]
+impl Cron {
+    /// croniter's expanded fields, as text.
+    pub(super) fn expanded(&self) -> Vec<Vec<String>> {
+        let mut all = vec![&self.minutes, &self.hours, &self.days, &self.months, &self.weekdays];
+        let count = super::cron::split_fields(&self.expression.to_ascii_lowercase()).len();
+        all.extend([&self.seconds, &self.years]);
+        let items = |set: &&FieldSet| {
+            let star = set.star.then(|| "*".to_owned());
+            let values = set.values.iter().map(u16::to_string);
+            star.into_iter().chain(values).chain(set.last.then(|| "l".to_owned())).collect()
+        };
+        all.iter().take(count).map(items).collect()
     }
 }
 

@@ -1,15 +1,16 @@
 //! Owns the step from wall-clock ticks to instants: the daylight-saving rules.
 //!
 //! Must not know runs, catchup or bounds. The firings of a cron in a zone are one fixed set of
-//! instants, so that next and previous agree from wherever one starts, and always move on:
+//! instants, so that going on and going back lead over the same ones:
 //!
 //! - A cron with fixed hours fires once for each tick. A tick that a gap skips fires later by the
 //!   gap's length; one that an overlap repeats fires at its second occurrence.
 //! - A cron whose hour is `*` fires at each instant whose wall clock matches: in both rounds of an
 //!   overlap, and not for what a gap skips.
 //!
-//! Airflow walks from tick to tick instead and so loses or invents firings when it starts inside
-//! an overlap, or when the clock moves by 30 minutes (Lord Howe).
+//! Asked for the next firing from within the first round of an overlap, a cron with fixed hours
+//! takes what the wall clock has already shown as past, as Airflow does. Unlike Airflow, nothing
+//! runs backwards, and clocks that move by 30 minutes (Lord Howe) keep to the pattern.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -59,7 +60,8 @@ pub(super) fn previous(crons: &[Cron], zone: &TimeZone, before: Timestamp) -> Op
 
 /// The firing at exactly an instant or the first one after it. Airflow: `_align_to_next`.
 pub(super) fn at_or_after(crons: &[Cron], zone: &TimeZone, at: Timestamp) -> Option<Firing> {
-    next(crons, zone, at.checked_sub(NANOSECOND).ok()?)
+    let exact = at_or_before(crons, zone, at).filter(|firing| firing.at == at);
+    exact.or_else(|| next(crons, zone, at))
 }
 
 /// The firing at exactly an instant or the last one before it. Airflow: `_align_to_prev`.
@@ -68,8 +70,11 @@ pub(super) fn at_or_before(crons: &[Cron], zone: &TimeZone, at: Timestamp) -> Op
 }
 
 fn next_of(cron: &Cron, zone: &TimeZone, after: Timestamp) -> Option<Firing> {
-    let mut after = after;
     let mut segment = Segment::at(zone, after)?;
+    let mut after = segment.past_first_round(cron, after)?;
+    if segment.end.is_some_and(|end| after >= end) {
+        segment = Segment::at(zone, after)?;
+    }
     loop {
         if let Some(firing) = segment.next(cron, after) {
             return Some(firing);
@@ -171,6 +176,15 @@ impl Segment {
             return self.end;
         }
         self.end.and_then(|end| end.checked_sub(overlap).ok())
+    }
+
+    /// Within the first round of an overlap, the same wall-clock time of the second round: what
+    /// the wall clock has shown counts as past, as in Airflow.
+    fn past_first_round(&self, cron: &Cron, at: Timestamp) -> Option<Timestamp> {
+        if self.limit(cron).is_none_or(|limit| at < limit) {
+            return Some(at);
+        }
+        at.checked_add(self.offset.duration_since(self.offset_after)).ok()
     }
 
     /// Where the ticks fire that the gap before this segment has skipped.
