@@ -1,7 +1,6 @@
 /** The controls every screen uses: buttons that say why they are off, tooltips, switches, selects. */
 
 import { Check, Copy, Search } from "lucide-react";
-import { Switch as RadixSwitch } from "radix-ui";
 import { cloneElement, useEffect, useState } from "react";
 import type { ComponentProps, ReactElement, ReactNode } from "react";
 import { useTranslation } from "react-i18next";
@@ -58,19 +57,20 @@ interface SwitchProps {
 export function Switch({ checked, label, off, onChange, id }: SwitchProps) {
   return (
     <Tip text={off ?? label}>
-      <RadixSwitch.Root
+      <button
+        type="button"
+        role="switch"
         id={id}
         className={css.switch}
-        checked={checked}
+        aria-checked={checked}
         aria-label={label}
         aria-disabled={off ? true : undefined}
-        data-disabled={off ? "" : undefined}
-        onCheckedChange={(next) => {
-          if (!off) onChange(next);
+        onClick={() => {
+          if (!off) onChange(!checked);
         }}
       >
-        <RadixSwitch.Thumb className={css.thumb} />
-      </RadixSwitch.Root>
+        <span className={css.thumb} />
+      </button>
     </Tip>
   );
 }
