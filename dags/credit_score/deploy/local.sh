@@ -20,15 +20,20 @@ served() {
     sed -n 's/.*"creation_time": *"\([^"]*\)".*/\1/p'
 }
 instant() { date -d "$1" +%s%N; }
-is_service() { tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | grep -q serve_fastapi.py; }
 
-# The number in the file may by now belong to somebody else's process.
+# The number in the file may by now be another program's: one that started after it was written.
+is_old_service() {
+  case $(ps -o stat= -p "$1" 2>/dev/null) in "" | Z*) return 1 ;; esac
+  age=$(($(date +%s) - $(stat -c %Y "$pid_file")))
+  [ "$(ps -o etimes= -p "$1")" -ge $((age - 2)) ]
+}
+
 old=$(cat "$pid_file" 2>/dev/null || true)
-if [ -n "$old" ] && is_service "$old"; then
+if [ -n "$old" ] && is_old_service "$old"; then
   echo "stopping the service with process id $old"
   kill "$old"
   for _ in $(seq 100); do
-    is_service "$old" || break
+    is_old_service "$old" || break
     sleep 0.1
   done
 fi
