@@ -1,0 +1,25 @@
+CREATE TABLE IF NOT EXISTS dag (
+    dag_id VARCHAR(250) NOT NULL COMMENT 'its name',
+    is_paused TINYINT NOT NULL COMMENT '1: makes no new runs and starts no new tasks',
+    is_stale TINYINT NOT NULL COMMENT '1: its file is gone',
+    file LONGTEXT NOT NULL COMMENT 'the file below the DAG folder',
+    version BIGINT NOT NULL COMMENT 'its newest dag_version',
+    last_interval_start BIGINT NULL COMMENT 'data interval of the last scheduled run, start; microseconds UTC',
+    last_interval_end BIGINT NULL COMMENT 'data interval of the last scheduled run, end; microseconds UTC',
+    next_run_after BIGINT NULL COMMENT 'when the schedule makes the next run; microseconds UTC',
+    next_logical_date BIGINT NULL COMMENT 'logical date of the next run; microseconds UTC',
+    parsed_at BIGINT NOT NULL COMMENT 'when the file was last read; microseconds UTC',
+    consecutive_failures BIGINT NOT NULL COMMENT 'failed runs in a row',
+    display_name LONGTEXT NOT NULL COMMENT 'its name for people',
+    description LONGTEXT NULL COMMENT 'one line about it',
+    schedule_text LONGTEXT NULL COMMENT 'the schedule as written',
+    timezone LONGTEXT NOT NULL COMMENT 'the zone of the schedule, an IANA name',
+    owners LONGTEXT NOT NULL COMMENT 'owners, a JSON list of texts',
+    tags LONGTEXT NOT NULL COMMENT 'tags, a JSON list of texts',
+    max_active_runs BIGINT NOT NULL COMMENT 'the most dag runs at once',
+    max_active_tasks BIGINT NOT NULL COMMENT 'the most task instances at once in a run',
+    max_consecutive_failed_dag_runs BIGINT NOT NULL COMMENT 'paused after so many failed runs in a row; 0 never',
+    catchup TINYINT NOT NULL COMMENT '1: missed runs are made up for',
+    PRIMARY KEY (dag_id)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_nopad_bin ROW_FORMAT = DYNAMIC
+    COMMENT = 'A DAG as the installation knows it.';

@@ -1,0 +1,118 @@
+//! What the leader reads: everything at its start, and single runs that are needed again.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use millrace_core::ids::TaskId;
+use millrace_core::record::{RunRow, Snapshot, TiRow, VersionRow};
+use millrace_core::state::TaskState;
+use millrace_core::wire::PreviousSuccess;
+
+use crate::db::{Sql, StoreError, Tx};
+use crate::store::Store;
+use crate::{dag, dag_run, dag_version, pool, task_instance};
+
+impl Store {
+    /// Everything that the engine needs to go on, as it was at one instant.
+    pub async fn restore(&self) -> Result<Snapshot, StoreError> {
+        let mut tx = self.db.begin_read().await?;
+        let snapshot = Snapshot {
+            dags: dag::all(&mut tx).await?,
+            versions: dag_version::needed(&mut tx).await?,
+            runs: dag_run::unfinished(&mut tx).await?,
+            tis: task_instance::unfinished(&mut tx).await?,
+            pools: pool::all(&mut tx).await?,
+            last_run: last(&mut tx, "run", "SELECT MAX(id) FROM dag_run").await?,
+            last_ti: last(&mut tx, "ti", "SELECT MAX(id) FROM task_instance").await?,
+            last_version: last(&mut tx, "version", "SELECT MAX(id) FROM dag_version").await?,
+            last_notice: last(&mut tx, "notice", "SELECT MAX(id) FROM notice").await?,
+        };
+        tx.commit().await?;
+        Ok(snapshot)
+    }
+
+    /// A run with its task instances and the DAG's text, for a clear or a mark of an ended run.
+    pub async fn load_run(
+        &self,
+        dag_id: &str,
+        run_id: &str,
+    ) -> Result<Option<(RunRow, Vec<TiRow>, VersionRow)>, StoreError> {
+        let mut tx = self.db.begin_read().await?;
+        let Some(run) = dag_run::of(&mut tx, dag_id, run_id).await? else {
+            return Ok(None);
+        };
+        let tis = task_instance::of(&mut tx, run.id).await?;
+        let version =
+            dag_version::of(&mut tx, run.version).await?.ok_or_else(|| StoreError::Corrupt {
+                statement: "restore::load_run".to_owned(),
+                what: format!("version {}, which does not exist", run.version),
+            })?;
+        tx.commit().await?;
+        Ok(Some((run, tis, version)))
+    }
+
+    /// The states of the task instances of the run before `logical_date`, by task; empty when
+    /// there is no such run. Airflow's `depends_on_past` looks at the previous *scheduled* run
+    /// when the DAG catches up, else at the previous run of any type.
+    pub async fn past_states(
+        &self,
+        dag_id: &str,
+        logical_date: Timestamp,
+        only_scheduled: bool,
+    ) -> Result<BTreeMap<TaskId, TaskState>, StoreError> {
+        let kinds = if only_scheduled { "AND run_type = 'scheduled'" } else { "" };
+        let text = format!(
+            "-- restore::past_states
+SELECT t.task_id, t.state FROM task_instance t
+WHERE t.run = (SELECT id FROM dag_run WHERE dag_id = ? AND logical_date < ? {kinds}
+    ORDER BY logical_date DESC LIMIT 1)
+ORDER BY t.id"
+        );
+        let rows = self.db.rows(Sql::new(text).bind(dag_id).bind(logical_date)).await?;
+        rows.iter()
+            .map(|row| {
+                let mut reader = row.reader();
+                Ok((reader.id()?, reader.word(TaskState::from_word)?))
+            })
+            .collect()
+    }
+
+    /// The newest successful run of a DAG with a logical date before `before` (Airflow:
+    /// `prev_data_interval_start_success`).
+    pub async fn previous_success(
+        &self,
+        dag_id: &str,
+        before: Timestamp,
+    ) -> Result<Option<PreviousSuccess>, StoreError> {
+        let sql = Sql::new(
+            "-- restore::previous_success
+SELECT data_interval_start, data_interval_end, start_date, end_date FROM dag_run
+WHERE dag_id = ? AND logical_date < ? AND state = 'success'
+ORDER BY logical_date DESC LIMIT 1",
+        );
+        let row = self.db.row(sql.bind(dag_id).bind(before)).await?;
+        row.map(|row| {
+            let mut reader = row.reader();
+            Ok(PreviousSuccess {
+                data_interval_start: reader.opt_time()?,
+                data_interval_end: reader.opt_time()?,
+                start_date: reader.opt_time()?,
+                end_date: reader.opt_time()?,
+            })
+        })
+        .transpose()
+    }
+}
+
+/// The highest number ever given out: of the rows, or of those that were deleted.
+async fn last(tx: &mut Tx, name: &str, highest: &str) -> Result<i64, StoreError> {
+    let text = format!(
+        "-- restore::last_{name}
+SELECT COALESCE(({highest}), 0), COALESCE((SELECT value FROM key_floor WHERE name = ?), 0)"
+    );
+    let row = tx.row(Sql::new(text).bind(name)).await?;
+    row.map_or(Ok(0), |row| {
+        let mut reader = row.reader();
+        Ok(reader.int()?.max(reader.int()?))
+    })
+}
