@@ -1,0 +1,158 @@
+//! Python literals in text, for `render_template_as_native_obj`.
+//!
+//! Owns the part of `ast.literal_eval` that JSON can hold; anything else is no literal.
+
+use serde_json::{Map, Number, Value};
+
+/// How deep lists may be nested.
+const MAX_DEPTH: usize = 64;
+
+/// The value of a Python literal; `None` when the text is none, as Jinja2 then keeps the text.
+pub(crate) fn literal(text: &str) -> Option<Value> {
+    // Python refuses a literal that begins with blanks (unexpected indent).
+    let mut reader = Reader { rest: text.trim_end() };
+    let value = reader.value(0)?;
+    reader.skip_blanks();
+    reader.rest.is_empty().then_some(value)
+}
+
+struct Reader<'a> {
+    rest: &'a str,
+}
+
+impl Reader<'_> {
+    fn value(&mut self, depth: usize) -> Option<Value> {
+        if depth > MAX_DEPTH {
+            return None;
+        }
+        match self.rest.chars().next()? {
+            '[' => self.items(']', depth).map(|(items, _)| Value::Array(items)),
+            '(' => {
+                let (mut items, commas) = self.items(')', depth)?;
+                if items.len() == 1 && !commas { items.pop() } else { Some(Value::Array(items)) }
+            }
+            '{' => self.map(depth),
+            '\'' | '"' => self.text().map(Value::String),
+            _ => self.word(),
+        }
+    }
+
+    fn items(&mut self, close: char, depth: usize) -> Option<(Vec<Value>, bool)> {
+        self.rest = &self.rest[1..];
+        let (mut items, mut commas) = (Vec::new(), false);
+        loop {
+            self.skip_blanks();
+            if self.take(close) {
+                return Some((items, commas));
+            }
+            items.push(self.value(depth + 1)?);
+            self.skip_blanks();
+            if self.take(',') {
+                commas = true;
+            } else if !self.rest.starts_with(close) {
+                return None;
+            }
+        }
+    }
+
+    fn map(&mut self, depth: usize) -> Option<Value> {
+        self.rest = &self.rest[1..];
+        let mut map = Map::new();
+        loop {
+            self.skip_blanks();
+            if self.take('}') {
+                return Some(Value::Object(map));
+            }
+            let key = match self.value(depth + 1)? {
+                Value::String(key) => key,
+                Value::Number(number) => number.to_string(),
+                _ => return None,
+            };
+            self.skip_blanks();
+            if !self.take(':') {
+                return None;
+            }
+            self.skip_blanks();
+            let value = self.value(depth + 1)?;
+            map.insert(key, value);
+            self.skip_blanks();
+            if !self.take(',') && !self.rest.starts_with('}') {
+                return None;
+            }
+        }
+    }
+
+    fn text(&mut self) -> Option<String> {
+        let mut chars = self.rest.chars();
+        let quote = chars.next()?;
+        let mut out = String::new();
+        while let Some(next) = chars.next() {
+            match next {
+                '\\' => match chars.next()? {
+                    'n' => out.push('\n'),
+                    't' => out.push('\t'),
+                    'r' => out.push('\r'),
+                    escaped @ ('\\' | '\'' | '"') => out.push(escaped),
+                    _ => return None,
+                },
+                '\n' => return None,
+                next if next == quote => {
+                    self.rest = chars.as_str();
+                    return Some(out);
+                }
+                next => out.push(next),
+            }
+        }
+        None
+    }
+
+    fn word(&mut self) -> Option<Value> {
+        let end = self
+            .rest
+            .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '+' | '-')))
+            .unwrap_or(self.rest.len());
+        let word = &self.rest[..end];
+        let value = match word {
+            "None" => Value::Null,
+            "True" => Value::Bool(true),
+            "False" => Value::Bool(false),
+            _ => Value::Number(number(word)?),
+        };
+        self.rest = &self.rest[end..];
+        Some(value)
+    }
+
+    fn skip_blanks(&mut self) {
+        self.rest = self.rest.trim_start();
+    }
+
+    fn take(&mut self, wanted: char) -> bool {
+        match self.rest.strip_prefix(wanted) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+fn number(word: &str) -> Option<Number> {
+    let digits = word.strip_prefix(['+', '-']).unwrap_or(word);
+    if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
+        return None;
+    }
+    // Python refuses 007, and so keeps ids and dates as text.
+    let whole = digits.bytes().all(|byte| byte.is_ascii_digit());
+    if whole
+        && digits.len() > 1
+        && digits.starts_with('0')
+        && digits.bytes().any(|byte| byte != b'0')
+    {
+        return None;
+    }
+    if whole {
+        return word.strip_prefix('+').unwrap_or(word).parse::<i64>().ok().map(Number::from);
+    }
+    Number::from_f64(word.parse().ok()?)
+}

@@ -1,0 +1,349 @@
+//! Python's operators for a template engine without operator overloading.
+//!
+//! `dt - macros.timedelta(days=1)` is rewritten, before compilation, to a call of a function of
+//! `ops`, by editing the template's text at the exact places that the parser reports. Lines never
+//! change, and [`Rewritten::original_offset`] maps a column back. It also bounds the depth that
+//! the engine's parser and compiler must recurse. It must not evaluate anything.
+
+use minijinja::machinery::{Span, Token, ast, parse, tokenize};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{Error, ErrorKind};
+
+/// Operators, attribute steps and the like allowed in one `{{ … }}` or `{% … %}`.
+const MAX_STEPS_PER_BLOCK: usize = 500;
+/// `{% elif %}` branches allowed in one template (the engine recurses once for each).
+const MAX_ELIFS: usize = 200;
+/// Methods that change a list or dict in place; only then do literals become changeable.
+const MUTATORS: &[&str] = &[
+    "append",
+    "extend",
+    "insert",
+    "pop",
+    "remove",
+    "clear",
+    "update",
+    "setdefault",
+    "sort",
+    "reverse",
+];
+
+/// A template's text after rewriting.
+#[derive(Debug)]
+pub(crate) struct Rewritten {
+    /// The text to compile.
+    pub(crate) text: String,
+    edits: Vec<Edit>,
+}
+
+/// One change of the text: `deleted` bytes at `at` become `inserted`.
+#[derive(Debug)]
+pub(crate) struct Edit {
+    pub(crate) at: usize,
+    pub(crate) deleted: usize,
+    pub(crate) inserted: String,
+}
+
+impl Rewritten {
+    /// The offset in the original text of an offset in the rewritten one.
+    pub(crate) fn original_offset(&self, offset: usize) -> usize {
+        let mut shifted = 0_usize;
+        let mut original = 0_usize;
+        for edit in &self.edits {
+            let edit_start = shifted + (edit.at - original);
+            if offset < edit_start {
+                break;
+            }
+            if offset < edit_start + edit.inserted.len() {
+                return edit.at;
+            }
+            shifted = edit_start + edit.inserted.len();
+            original = edit.at + edit.deleted;
+        }
+        original + (offset - shifted)
+    }
+}
+
+/// A parsed template with its tokens, for this module and for `taint`.
+pub(crate) struct Parsed<'a> {
+    pub(crate) tree: ast::Stmt<'a>,
+    pub(crate) tokens: Vec<(Token<'a>, Span)>,
+}
+
+/// Parses a template after checking its bounds; errors carry their place.
+pub(crate) fn parse_bounded<'a>(name: &'a str, text: &'a str) -> Result<Parsed<'a>, Error> {
+    let tokens = match tokenize(text, false, SyntaxConfig::default()).collect::<Result<Vec<_>, _>>()
+    {
+        Ok(tokens) => tokens,
+        // The parser reports the same fault with the template's name.
+        Err(error) => {
+            return Err(parse(text, name, SyntaxConfig::default()).err().unwrap_or(error));
+        }
+    };
+    check_bounds(&tokens)?;
+    Ok(Parsed { tree: parse(text, name, SyntaxConfig::default())?, tokens })
+}
+
+/// Rewrites the operators of a template.
+pub(crate) fn rewrite(name: &str, text: &str) -> Result<Rewritten, Error> {
+    let parsed = parse_bounded(name, text)?;
+    Ok(apply(text, operator_edits(&parsed)))
+}
+
+/// The edits that turn operators into calls.
+pub(crate) fn operator_edits(parsed: &Parsed<'_>) -> Vec<Edit> {
+    let mut editor = Editor {
+        tokens: &parsed.tokens,
+        edits: Vec::new(),
+        literals_change: mutates(&parsed.tokens),
+    };
+    super::walk::for_each_root_expr(&parsed.tree, &mut |expr| editor.visit(expr));
+    editor.edits
+}
+
+/// Applies edits; those at one place keep the order in which they were made.
+pub(crate) fn apply(text: &str, mut edits: Vec<Edit>) -> Rewritten {
+    edits.sort_by_key(|edit| edit.at);
+    let mut out = String::with_capacity(text.len() + edits.len() * 16);
+    let mut from = 0;
+    for edit in &edits {
+        out.push_str(&text[from..edit.at]);
+        out.push_str(&edit.inserted);
+        from = edit.at + edit.deleted;
+    }
+    out.push_str(&text[from..]);
+    Rewritten { text: out, edits }
+}
+
+fn check_bounds(tokens: &[(Token<'_>, Span)]) -> Result<(), Error> {
+    let mut steps = 0;
+    let mut elifs = 0;
+    let mut continues = false;
+    for (token, span) in tokens {
+        match token {
+            Token::VariableStart | Token::BlockStart => steps = 0,
+            Token::Ident("elif") => elifs += 1,
+            Token::BracketOpen | Token::ParenOpen if !continues => {}
+            _ => steps += usize::from(is_step(token)),
+        }
+        // A bracket after an operand is one more step; elsewhere it opens a literal.
+        continues = matches!(
+            token,
+            Token::Ident(_) | Token::BracketClose | Token::ParenClose | Token::Str(_)
+        );
+        if steps > MAX_STEPS_PER_BLOCK {
+            return Err(too_deep(*span, MAX_STEPS_PER_BLOCK, "operators in one expression"));
+        }
+        if elifs > MAX_ELIFS {
+            return Err(too_deep(*span, MAX_ELIFS, "elif branches"));
+        }
+    }
+    Ok(())
+}
+
+fn is_step(token: &Token<'_>) -> bool {
+    match token {
+        Token::Ident(name) => matches!(*name, "not" | "and" | "or" | "if" | "is" | "in"),
+        Token::TemplateData(_)
+        | Token::VariableEnd
+        | Token::BlockEnd
+        | Token::Str(_)
+        | Token::String(_)
+        | Token::Int(_)
+        | Token::Int128(_)
+        | Token::Float(_)
+        | Token::Comma
+        | Token::Colon
+        | Token::Assign
+        | Token::BracketClose
+        | Token::ParenClose
+        | Token::BraceOpen
+        | Token::BraceClose => false,
+        _ => true,
+    }
+}
+
+fn too_deep(span: Span, limit: usize, what: &str) -> Error {
+    let line = span.start_line;
+    Error::new(
+        ErrorKind::SyntaxError,
+        format!("line {line}: more than {limit} {what}; split it with {{% set %}}"),
+    )
+}
+
+/// Whether some `.append(` or the like occurs.
+fn mutates(tokens: &[(Token<'_>, Span)]) -> bool {
+    tokens.windows(3).any(|window| {
+        matches!(
+            (&window[0].0, &window[1].0, &window[2].0),
+            (Token::Dot, Token::Ident(name), Token::ParenOpen) if MUTATORS.contains(name)
+        )
+    })
+}
+
+struct Editor<'t, 'a> {
+    tokens: &'t [(Token<'a>, Span)],
+    edits: Vec<Edit>,
+    literals_change: bool,
+}
+
+impl Editor<'_, '_> {
+    fn visit(&mut self, expr: &ast::Expr<'_>) {
+        match expr {
+            ast::Expr::BinOp(op) => self.visit_binary(op),
+            ast::Expr::Compare(chain) => self.visit_chain(chain),
+            ast::Expr::UnaryOp(op)
+                if matches!(op.op, ast::UnaryOpKind::Neg)
+                    && !matches!(op.expr, ast::Expr::Const(_)) =>
+            {
+                self.replace(start_of(op.span()), 1, "__mr_neg(");
+                self.visit(&op.expr);
+                self.replace(end_of(op.span()), 0, ")");
+            }
+            ast::Expr::List(list) if self.literals_change => {
+                self.wrap("__mr_list(", list.span(), expr);
+            }
+            ast::Expr::Map(map) if self.literals_change => {
+                self.wrap("__mr_dict(", map.span(), expr);
+            }
+            _ => super::walk::for_each_child(expr, &mut |child| self.visit(child)),
+        }
+    }
+
+    fn wrap(&mut self, opening: &str, span: Span, expr: &ast::Expr<'_>) {
+        self.replace(start_of(span), 0, opening);
+        super::walk::for_each_child(expr, &mut |child| self.visit(child));
+        self.replace(end_of(span), 0, ")");
+    }
+
+    fn visit_binary(&mut self, node: &ast::Spanned<ast::BinOp<'_>>) {
+        let Some(function) = function_for(node) else {
+            self.visit(&node.left);
+            self.visit(&node.right);
+            return;
+        };
+        let span = node.span();
+        let start =
+            if is_comparison(node.op) { self.start_after(start_of(span)) } else { start_of(span) };
+        let operator = self.operator_after(end_of(node.left.span()));
+        let negated = matches!(self.tokens.get(operator), Some((Token::Ident("not"), _)));
+        let function = if negated { "__mr_not_in(" } else { function };
+        self.replace(start, 0, function);
+        self.visit(&node.left);
+        self.replace_operator(operator, ",");
+        if negated {
+            // The parser wraps `a not in b` in a negation that has no text of its own.
+            self.replace_operator(operator + 1, "");
+        }
+        self.visit(&node.right);
+        self.replace(end_of(span), 0, ")");
+    }
+
+    fn visit_chain(&mut self, node: &ast::Spanned<ast::Compare<'_>>) {
+        let span = node.span();
+        self.replace(self.start_after(start_of(span)), 0, "__mr_chain(");
+        self.visit(&node.expr);
+        let mut left_end = end_of(node.expr.span());
+        for step in &node.ops {
+            let operator = self.operator_after(left_end);
+            let (name, words) = match step.op {
+                ast::CompareOpKind::Eq => ("==", 1),
+                ast::CompareOpKind::Ne => ("!=", 1),
+                ast::CompareOpKind::Lt => ("<", 1),
+                ast::CompareOpKind::Lte => ("<=", 1),
+                ast::CompareOpKind::Gt => (">", 1),
+                ast::CompareOpKind::Gte => (">=", 1),
+                ast::CompareOpKind::In => ("in", 1),
+                ast::CompareOpKind::NotIn => ("not in", 2),
+            };
+            self.replace_operator(operator, &format!(",'{name}',"));
+            if words == 2 {
+                self.replace_operator(operator + 1, "");
+            }
+            self.visit(&step.expr);
+            left_end = end_of(step.expr.span());
+        }
+        self.replace(end_of(span), 0, ")");
+    }
+
+    fn replace(&mut self, at: usize, deleted: usize, inserted: &str) {
+        self.edits.push(Edit { at, deleted, inserted: inserted.to_string() });
+    }
+
+    fn replace_operator(&mut self, index: usize, inserted: &str) {
+        if let Some((_, span)) = self.tokens.get(index) {
+            let at = start_of(*span);
+            self.replace(at, end_of(*span) - at, inserted);
+        }
+    }
+
+    /// The start of the token after the one at `offset`: comparisons report the token before.
+    fn start_after(&self, offset: usize) -> usize {
+        let index = self.tokens.partition_point(|(_, span)| start_of(*span) <= offset);
+        self.tokens.get(index).map_or(offset, |(_, span)| start_of(*span))
+    }
+
+    /// The index of the first token from `offset` on that is not a closing parenthesis.
+    fn operator_after(&self, offset: usize) -> usize {
+        let mut index = self.tokens.partition_point(|(_, span)| start_of(*span) < offset);
+        while matches!(self.tokens.get(index), Some((Token::ParenClose, _))) {
+            index += 1;
+        }
+        index
+    }
+}
+
+/// The function for an operator; `None` where the engine's own operator is Python's.
+fn function_for(node: &ast::BinOp<'_>) -> Option<&'static str> {
+    let constant = |expr: &ast::Expr<'_>| matches!(expr, ast::Expr::Const(_));
+    let number =
+        |expr: &ast::Expr<'_>| matches!(expr, ast::Expr::Const(c) if c.value.as_str().is_none());
+    let (left, right) = (&node.left, &node.right);
+    if constant(left) && constant(right) && !matches!(node.op, ast::BinOpKind::Rem) {
+        return None;
+    }
+    Some(match node.op {
+        ast::BinOpKind::Add | ast::BinOpKind::Sub if constant(left) || constant(right) => {
+            return None;
+        }
+        ast::BinOpKind::Rem | ast::BinOpKind::In if number(left) => return None,
+        ast::BinOpKind::Eq | ast::BinOpKind::Ne if number(left) || number(right) => return None,
+        ast::BinOpKind::Add => "__mr_add(",
+        ast::BinOpKind::Sub => "__mr_sub(",
+        ast::BinOpKind::Mul => "__mr_mul(",
+        ast::BinOpKind::Div => "__mr_div(",
+        ast::BinOpKind::FloorDiv => "__mr_floordiv(",
+        ast::BinOpKind::Rem => "__mr_mod(",
+        ast::BinOpKind::Eq => "__mr_eq(",
+        ast::BinOpKind::Ne => "__mr_ne(",
+        ast::BinOpKind::Lt => "__mr_lt(",
+        ast::BinOpKind::Lte => "__mr_le(",
+        ast::BinOpKind::Gt => "__mr_gt(",
+        ast::BinOpKind::Gte => "__mr_ge(",
+        ast::BinOpKind::In => "__mr_in(",
+        ast::BinOpKind::ScAnd
+        | ast::BinOpKind::ScOr
+        | ast::BinOpKind::Pow
+        | ast::BinOpKind::Concat => return None,
+    })
+}
+
+fn is_comparison(op: ast::BinOpKind) -> bool {
+    matches!(
+        op,
+        ast::BinOpKind::Eq
+            | ast::BinOpKind::Ne
+            | ast::BinOpKind::Lt
+            | ast::BinOpKind::Lte
+            | ast::BinOpKind::Gt
+            | ast::BinOpKind::Gte
+            | ast::BinOpKind::In
+    )
+}
+
+fn start_of(span: Span) -> usize {
+    span.start_offset as usize
+}
+
+fn end_of(span: Span) -> usize {
+    span.end_offset as usize
+}

@@ -1,0 +1,146 @@
+//! Month and day names, few and built in: English and Korean, then what dates print most often.
+//!
+//! `macros.ds_format_locale` needs the names of other languages; a locale outside this table is
+//! refused by name rather than answered in English.
+
+/// The names of one language.
+pub(crate) struct Names {
+    pub(crate) months: [&'static str; 12],
+    pub(crate) months_short: [&'static str; 12],
+    /// Monday first.
+    pub(crate) days: [&'static str; 7],
+    pub(crate) days_short: [&'static str; 7],
+    pub(crate) meridiem: [&'static str; 2],
+}
+
+/// English, the default everywhere.
+pub(crate) static ENGLISH: Names = Names {
+    months: [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ],
+    months_short: [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ],
+    days: ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
+    days_short: ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"],
+    meridiem: ["AM", "PM"],
+};
+
+static KOREAN: Names = Names {
+    months: ["1월", "2월", "3월", "4월", "5월", "6월", "7월", "8월", "9월", "10월", "11월", "12월"],
+    months_short: [
+        "1월", "2월", "3월", "4월", "5월", "6월", "7월", "8월", "9월", "10월", "11월", "12월",
+    ],
+    days: ["월요일", "화요일", "수요일", "목요일", "금요일", "토요일", "일요일"],
+    days_short: ["월", "화", "수", "목", "금", "토", "일"],
+    meridiem: ["오전", "오후"],
+};
+
+static GERMAN: Names = Names {
+    months: [
+        "Januar",
+        "Februar",
+        "März",
+        "April",
+        "Mai",
+        "Juni",
+        "Juli",
+        "August",
+        "September",
+        "Oktober",
+        "November",
+        "Dezember",
+    ],
+    months_short: [
+        "Jan.", "Feb.", "März", "Apr.", "Mai", "Juni", "Juli", "Aug.", "Sept.", "Okt.", "Nov.",
+        "Dez.",
+    ],
+    days: ["Montag", "Dienstag", "Mittwoch", "Donnerstag", "Freitag", "Samstag", "Sonntag"],
+    days_short: ["Mo.", "Di.", "Mi.", "Do.", "Fr.", "Sa.", "So."],
+    meridiem: ["AM", "PM"],
+};
+
+static FRENCH: Names = Names {
+    months: [
+        "janvier",
+        "février",
+        "mars",
+        "avril",
+        "mai",
+        "juin",
+        "juillet",
+        "août",
+        "septembre",
+        "octobre",
+        "novembre",
+        "décembre",
+    ],
+    months_short: [
+        "janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.",
+        "déc.",
+    ],
+    days: ["lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"],
+    days_short: ["lun.", "mar.", "mer.", "jeu.", "ven.", "sam.", "dim."],
+    meridiem: ["AM", "PM"],
+};
+
+static SPANISH: Names = Names {
+    months: [
+        "enero",
+        "febrero",
+        "marzo",
+        "abril",
+        "mayo",
+        "junio",
+        "julio",
+        "agosto",
+        "septiembre",
+        "octubre",
+        "noviembre",
+        "diciembre",
+    ],
+    months_short: [
+        "ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sept", "oct", "nov", "dic",
+    ],
+    days: ["lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"],
+    days_short: ["lun", "mar", "mié", "jue", "vie", "sáb", "dom"],
+    meridiem: ["a. m.", "p. m."],
+};
+
+static JAPANESE: Names = Names {
+    months: ["1月", "2月", "3月", "4月", "5月", "6月", "7月", "8月", "9月", "10月", "11月", "12月"],
+    months_short: [
+        "1月", "2月", "3月", "4月", "5月", "6月", "7月", "8月", "9月", "10月", "11月", "12月",
+    ],
+    days: ["月曜日", "火曜日", "水曜日", "木曜日", "金曜日", "土曜日", "日曜日"],
+    days_short: ["月", "火", "水", "木", "金", "土", "日"],
+    meridiem: ["午前", "午後"],
+};
+
+/// The languages that [`names_of`] knows, for error texts.
+pub(crate) const KNOWN: &str = "en, ko, ja, de, fr, es";
+
+/// The names for `en`, `en_US`, `ko-KR`, …; `None` for a language outside the table.
+pub(crate) fn names_of(locale: &str) -> Option<&'static Names> {
+    let language = locale.split(['_', '-', '.']).next().unwrap_or_default();
+    match language.to_ascii_lowercase().as_str() {
+        "en" | "c" | "" => Some(&ENGLISH),
+        "ko" => Some(&KOREAN),
+        "ja" => Some(&JAPANESE),
+        "de" => Some(&GERMAN),
+        "fr" => Some(&FRENCH),
+        "es" => Some(&SPANISH),
+        _ => None,
+    }
+}

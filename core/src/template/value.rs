@@ -1,0 +1,93 @@
+//! Values in and out of templates: JSON, and Python's text for numbers and JSON.
+//!
+//! Owns conversions only.
+
+use minijinja::value::{Serde, ValueKind};
+use minijinja::{Error, Output, State, Value};
+
+/// A JSON value as a template value; the order of keys stays.
+pub(crate) fn from_json(json: &serde_json::Value) -> Value {
+    Value::from(Serde(json))
+}
+
+/// A template value as JSON: dates as their text, tuples as lists.
+pub(crate) fn to_json(value: &Value) -> Result<serde_json::Value, Error> {
+    serde_json::to_value(value).map_err(|error| {
+        Error::new(
+            minijinja::ErrorKind::BadSerialization,
+            format!("the value is not JSON: {error}"),
+        )
+    })
+}
+
+/// Writes an expression's value as Python's `str()` would.
+pub(crate) fn write_python(
+    out: &mut Output<'_>,
+    state: &mut State<'_, '_>,
+    value: &Value,
+) -> Result<(), Error> {
+    if value.kind() == ValueKind::Number
+        && !value.is_integer()
+        && let Ok(number) = f64::try_from(value.clone())
+    {
+        out.write_str(&python_float(number))?;
+        return Ok(());
+    }
+    minijinja::escape_formatter(out, state, value)
+}
+
+/// Python's `repr()` of a float: `0.5`, `1e+20`, `1e-07`, `nan`.
+pub(crate) fn python_float(number: f64) -> String {
+    if number.is_nan() {
+        return "nan".to_string();
+    }
+    if number.is_infinite() {
+        return if number > 0.0 { "inf" } else { "-inf" }.to_string();
+    }
+    let text = format!("{number:?}");
+    let Some((digits, exponent)) = text.split_once('e') else { return text };
+    let digits = digits.strip_suffix(".0").unwrap_or(digits);
+    let (sign, exponent) = match exponent.strip_prefix('-') {
+        Some(exponent) => ('-', exponent),
+        None => ('+', exponent),
+    };
+    format!("{digits}e{sign}{exponent:0>2}")
+}
+
+/// JSON as Python's `json.dumps` spaces it: `{"a": 1, "b": [1, 2]}`.
+pub(crate) fn python_json(json: &serde_json::Value) -> String {
+    let mut out = String::new();
+    write_json(&mut out, json);
+    out
+}
+
+fn write_json(out: &mut String, json: &serde_json::Value) {
+    match json {
+        serde_json::Value::Array(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push_str(", ");
+                }
+                write_json(out, item);
+            }
+            out.push(']');
+        }
+        serde_json::Value::Object(map) => {
+            out.push('{');
+            for (index, (key, value)) in map.iter().enumerate() {
+                if index > 0 {
+                    out.push_str(", ");
+                }
+                out.push_str(&serde_json::Value::from(key.as_str()).to_string());
+                out.push_str(": ");
+                write_json(out, value);
+            }
+            out.push('}');
+        }
+        serde_json::Value::Number(number) if number.is_f64() => {
+            out.push_str(&python_float(number.as_f64().unwrap_or_default()));
+        }
+        scalar => out.push_str(&scalar.to_string()),
+    }
+}
