@@ -4,6 +4,8 @@
 //! The scheduler implements [`WorkerProtocol`]; `api` puts it behind routes, `worker` calls it
 //! directly or through its HTTP client. Nothing here knows a transport.
 
+mod context;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
