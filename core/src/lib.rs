@@ -14,6 +14,7 @@ pub mod operator;
 pub mod params;
 pub mod record;
 pub mod redact;
+pub mod render;
 pub mod retry;
 pub mod state;
 pub mod template;
