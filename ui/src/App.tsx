@@ -20,7 +20,10 @@ import { NotFound } from "./pages/NotFound";
 import css from "./App.module.css";
 
 const DagPage = lazy(() => import("./pages/DagPage"));
+const RunPage = lazy(() => import("./pages/RunPage"));
+const TaskPage = lazy(() => import("./pages/TaskPage"));
 const TriggerDialog = lazy(() => import("./pages/TriggerDialog"));
+const AdminPage = lazy(() => import("./pages/AdminPage"));
 
 function mayRetry(failures: number, error: unknown): boolean {
   return failures < 2 && error instanceof ApiError && (error.status === 0 || error.status >= 502);
@@ -113,6 +116,13 @@ function Routes() {
       </Route>
       <Route path="/dags" component={DagList} />
       <Route path="/dags/:dag">{(params) => <DagPage key={params.dag} dag={idFromRoute(params.dag)} />}</Route>
+      <Route path="/dags/:dag/runs/:run">
+        {(params) => <RunPage key={params.dag + params.run} dag={idFromRoute(params.dag)} run={idFromRoute(params.run)} />}
+      </Route>
+      <Route path="/dags/:dag/runs/:run/tasks/:task">
+        {({ dag, run, task }) => <TaskPage key={dag + run + task} dag={idFromRoute(dag)} run={idFromRoute(run)} task={idFromRoute(task)} />}
+      </Route>
+      <Route path="/admin/:kind">{(params) => <AdminPage key={params.kind} kind={params.kind} />}</Route>
       <Route component={NotFound} />
     </Switch>
   );

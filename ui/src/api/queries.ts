@@ -142,21 +142,14 @@ export const xcomQuery = (dag: string, run: string, task: string, mapIndex: numb
     queryFn: ({ signal }) => xcomEntries(dag, run, task, mapIndex, signal),
   });
 
-export const variablesQuery = () =>
-  queryOptions({
-    queryKey: keys.admin("variables"),
-    queryFn: ({ signal }) => call<{ variables: Variable[] }>("GET", "/api/v2/variables?limit=100", { signal }).then((body) => body.variables),
-  });
+export function listVariables(): Promise<Variable[]> {
+  return call<{ variables: Variable[] }>("GET", "/api/v2/variables?limit=100").then((body) => body.variables);
+}
 
-export const connectionsQuery = () =>
-  queryOptions({
-    queryKey: keys.admin("connections"),
-    queryFn: ({ signal }) =>
-      call<{ connections: Connection[] }>("GET", "/api/v2/connections?limit=100", { signal }).then((body) => body.connections),
-  });
+export function listConnections(): Promise<Connection[]> {
+  return call<{ connections: Connection[] }>("GET", "/api/v2/connections?limit=100").then((body) => body.connections);
+}
 
-export const poolsQuery = () =>
-  queryOptions({
-    queryKey: keys.admin("pools"),
-    queryFn: ({ signal }) => call<{ pools: Pool[] }>("GET", "/api/v2/pools?limit=100", { signal }).then((body) => body.pools),
-  });
+export function listPools(): Promise<Pool[]> {
+  return call<{ pools: Pool[] }>("GET", "/api/v2/pools?limit=100").then((body) => body.pools);
+}

@@ -27,7 +27,7 @@ export function Dialog({ title, onClose, children, wide = false }: DialogProps) 
           onOpenAutoFocus={(event) => {
             // The first field, not the close button: people open a dialog to fill it in.
             const content = event.currentTarget as HTMLElement;
-            const field = content.querySelector<HTMLElement>("[data-autofocus], input:not([type=checkbox]), select, textarea");
+            const field = content.querySelector<HTMLElement>("[data-autofocus], input:not([type=checkbox], [readonly]), select, textarea");
             event.preventDefault();
             (field ?? content).focus();
           }}
