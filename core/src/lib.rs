@@ -10,6 +10,7 @@ pub mod dagfile;
 pub mod diagnostic;
 pub mod engine;
 pub mod ids;
+pub mod log_line;
 pub mod operator;
 pub mod params;
 pub mod record;

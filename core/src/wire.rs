@@ -352,7 +352,7 @@ pub struct AppendLog {
     pub key: AttemptKey,
     /// Where the piece begins; a piece that was already written is accepted and dropped.
     pub offset: u64,
-    /// The text, secrets masked. Each line is one record.
+    /// The text, secrets masked: whole lines in the form of [`crate::log_line`].
     pub text: String,
     /// Whether the log ends here.
     pub last: bool,

@@ -1,0 +1,124 @@
+//! The folder of one attempt: its temporary files, and the note by which a later incarnation of
+//! the worker finds what still runs.
+//!
+//! `<home>/worker/attempts/<ti>.<try>.<epoch>/` with mode 0700. The note is written before
+//! anything starts and removed with the folder when the attempt has ended.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use millrace_core::record::AttemptKey;
+use serde::{Deserialize, Serialize};
+
+/// What must be known of a running attempt after the worker was killed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Note {
+    /// Which attempt.
+    pub(crate) key: AttemptKey,
+    /// Its operator.
+    pub(crate) operator: String,
+    /// The mark in the environment of its processes and the labels of its container.
+    pub(crate) marker: String,
+    /// The boot of the machine in which `pid` means something.
+    pub(crate) boot_id: String,
+    /// Its process (the leader of its group), once it was started.
+    pub(crate) pid: Option<i32>,
+    /// When the process started, in the kernel's ticks: tells it from a later one of that number.
+    pub(crate) start_ticks: Option<u64>,
+    /// Its container, once it was created.
+    pub(crate) container: Option<String>,
+    /// The container's daemon, if not the usual one.
+    pub(crate) docker_url: Option<String>,
+    /// Up to which moment the container's log was taken over, as the daemon spells it.
+    pub(crate) log_until: Option<String>,
+    /// The length of the attempt's log at that moment.
+    pub(crate) log_offset: u64,
+}
+
+/// The folder of a running attempt; removed with everything in it by [`AttemptFolder::remove`].
+#[derive(Debug, Clone)]
+pub(crate) struct AttemptFolder {
+    path: PathBuf,
+}
+
+const NOTE: &str = "note.json";
+
+impl AttemptFolder {
+    /// Where the folders of all attempts are.
+    pub(crate) fn parent(home: &Path) -> PathBuf {
+        home.join("worker").join("attempts")
+    }
+
+    /// Makes the folder of an attempt; one left by an interrupted start is emptied.
+    pub(crate) fn create(home: &Path, key: AttemptKey) -> io::Result<Self> {
+        let path = Self::parent(home).join(key.to_string());
+        let mut builder = fs::DirBuilder::new();
+        builder.mode(0o700);
+        match builder.create(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                builder.recursive(true).create(&path)?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                fs::remove_dir_all(&path)?;
+                builder.create(&path)?;
+            }
+            done => done?,
+        }
+        Ok(Self { path })
+    }
+
+    /// The folder of an attempt that was adopted.
+    pub(crate) fn existing(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Its path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A fresh folder inside, for a task without a working directory.
+    pub(crate) fn scratch(&self) -> io::Result<PathBuf> {
+        let scratch = self.path.join("tmp");
+        match fs::DirBuilder::new().mode(0o700).create(&scratch) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(scratch),
+        }
+    }
+
+    /// Writes the note, whole or not at all.
+    pub(crate) fn write_note(&self, note: &Note) -> io::Result<()> {
+        let unfinished = self.path.join("note.json.new");
+        fs::write(&unfinished, serde_json::to_vec(note)?)?;
+        fs::rename(unfinished, self.path.join(NOTE))
+    }
+
+    /// Reads the note of a former incarnation; none when it never got that far.
+    pub(crate) fn read_note(&self) -> Option<Note> {
+        serde_json::from_slice(&fs::read(self.path.join(NOTE)).ok()?).ok()
+    }
+
+    /// Removes the folder. What a task left there without permissions stays, with a warning.
+    pub(crate) fn remove(&self) {
+        if let Err(error) = fs::remove_dir_all(&self.path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(folder = %self.path.display(), %error, "attempt folder not removed");
+        }
+    }
+}
+
+/// The folders that a former incarnation left, with their notes.
+pub(crate) fn leftovers(home: &Path) -> Vec<(AttemptFolder, Option<Note>)> {
+    let Ok(entries) = fs::read_dir(AttemptFolder::parent(home)) else { return Vec::new() };
+    entries
+        .flatten()
+        .map(|entry| {
+            let folder = AttemptFolder::existing(entry.path());
+            let note = folder.read_note();
+            (folder, note)
+        })
+        .collect()
+}
