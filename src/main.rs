@@ -1,2 +1,65 @@
-//! Millrace.
-fn main() {}
+//! The `millrace` command: one binary for every role, and for the questions people ask.
+//!
+//! Each command is one file below `command/`; this file only parses and reports.
+
+mod command;
+mod failure;
+mod local;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::command::Command;
+use crate::failure::Failure;
+use crate::settings::Settings;
+
+/// A DAG workflow orchestrator with Airflow's words: YAML DAGs in, runs out, nothing lost.
+#[derive(Debug, Parser)]
+#[command(name = "millrace", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    settings: Settings,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_logging(&cli.command);
+    // Two providers in one process panic at first use; this one is chosen for all.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return report(&Failure::defect(format!("no runtime: {error}"))),
+    };
+    match runtime.block_on(cli.command.run(cli.settings)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => report(&failure),
+    }
+}
+
+fn report(failure: &Failure) -> ExitCode {
+    if !failure.message.is_empty() {
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr(), "millrace: {}", failure.message);
+    }
+    ExitCode::from(failure.code)
+}
+
+/// Servers log what they do; other commands only warnings. `MILLRACE_LOG` says otherwise.
+fn start_logging(command: &Command) {
+    use tracing_subscriber::EnvFilter;
+    let usual = if command.is_server() { "info" } else { "warn" };
+    let filter = EnvFilter::try_from_env("MILLRACE_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
+    let json = std::env::var_os("MILLRACE_LOG_JSON").is_some();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if json {
+        builder.json().init();
+    } else {
+        use std::io::IsTerminal;
+        builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).init();
+    }
+}

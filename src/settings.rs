@@ -8,6 +8,10 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use millrace_core::dagfile::Known;
+use millrace_core::timetable::Zones;
+
+use crate::failure::Failure;
 
 /// Options that every command takes.
 #[derive(Debug, Clone, Args)]
@@ -84,6 +88,26 @@ impl Settings {
     /// The folder of the attempts' logs.
     pub(crate) fn logs(&self) -> PathBuf {
         self.home().join("logs")
+    }
+
+    /// The zone database: of the folder `MILLRACE_TZDIR`, else the one built in (decision 1).
+    ///
+    /// # Errors
+    /// A folder in `MILLRACE_TZDIR` that holds no zones.
+    pub(crate) fn zones(&self) -> Result<Zones, Failure> {
+        let Some(folder) = std::env::var_os("MILLRACE_TZDIR") else {
+            return Ok(Zones::default());
+        };
+        let database = jiff::tz::TimeZoneDatabase::from_dir(&folder).map_err(|error| {
+            let folder = Path::new(&folder).display();
+            Failure::usage(format!("MILLRACE_TZDIR {folder} holds no zone database: {error}"))
+        })?;
+        Ok(Zones::from_database(database))
+    }
+
+    /// What is known when DAG files are read without a database.
+    pub(crate) fn known<'a>(&'a self, zones: &'a Zones) -> Known<'a> {
+        Known { default_timezone: &self.timezone, ..Known::new(zones) }
     }
 
     /// Who this process is when it leads: two processes of one machine and home are the same

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use millrace_core::timetable::Zones;
+
 /// How a scheduler runs.
 #[derive(Clone)]
 pub struct SchedulerConfig {
@@ -28,6 +30,8 @@ pub struct SchedulerConfig {
     pub paused_by_default: bool,
     /// The zone of DAGs that name none.
     pub default_timezone: String,
+    /// The zone database.
+    pub zones: Zones,
     /// `MILLRACE_CONN_*`, `AIRFLOW_CONN_*`, `MILLRACE_VAR_*` and `AIRFLOW_VAR_*` of the process.
     pub environment: BTreeMap<String, String>,
 }
@@ -56,6 +60,7 @@ impl SchedulerConfig {
             lease: Duration::from_secs(30),
             paused_by_default: true,
             default_timezone: "UTC".to_owned(),
+            zones: Zones::default(),
             environment: BTreeMap::new(),
         }
     }

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use millrace_core::operator::branch;
-use millrace_core::template::{Lookups, RenderError, Renderer};
-use millrace_core::wire::{Assignment, AttemptResult, Outcome, PreviousSuccess};
+use millrace_core::template::{Lookups, RenderError, Scope};
+use millrace_core::wire::{Assignment, AttemptResult, Outcome};
 use millrace_store::Store;
 use serde_json::{Value, json};
 
@@ -21,14 +21,9 @@ const ROUNDS_MAX: usize = 16;
 /// The previous successful run put into an assignment.
 pub(crate) async fn with_previous(store: &Store, mut assignment: Assignment) -> Assignment {
     let run = &assignment.run;
-    match store.previous_success(&run.dag_id, run.logical_date.unwrap_or(run.run_after)).await {
+    match store.previous_success(run.dag_id.as_str(), run.logical_date.unwrap_or(run.run_after)).await {
         Ok(previous) => {
-            assignment.previous_success = previous.map(|run| PreviousSuccess {
-                data_interval_start: run.data_interval_start,
-                data_interval_end: run.data_interval_end,
-                start_date: run.start_date,
-                end_date: run.end_date,
-            });
+            assignment.previous_success = previous;
         }
         Err(error) => tracing::warn!(%error, "the previous successful run is not known"),
     }
@@ -127,9 +122,10 @@ struct Decision<'a> {
 impl Decision<'_> {
     async fn evaluate(&mut self, name: &str, text: &str) -> Result<Value, Undecided> {
         let context = self.assignment.context(self.shared.clock.now());
-        let renderer = Renderer::default();
+        let name = format!("{}.{name}", self.assignment.task.task_id);
         for _ in 0..ROUNDS_MAX {
-            match renderer.eval_expression(name, text, &context, &self.lookups) {
+            let scope = Scope::new(context.clone(), self.lookups.clone());
+            match self.shared.renderer.eval_expression(&name, text, &scope) {
                 Ok(value) => return Ok(value),
                 Err(RenderError::Needs(wanted)) => {
                     let place = Place {
@@ -175,9 +171,7 @@ async fn is_latest(shared: &Shared, assignment: &Assignment) -> Result<bool, Und
     if !matches!(run.run_type, RunType::Scheduled | RunType::Backfill) {
         return Ok(true);
     }
-    let row = shared
-        .store
-        .dag_row(&run.dag_id)
+    let row = millrace_store::dag::get(&shared.store, run.dag_id.as_str())
         .await
         .map_err(|error| Undecided::Unavailable(error.to_string()))?;
     let last = row.and_then(|row| row.last_interval_end);

@@ -11,8 +11,9 @@ use millrace_core::dag::Dag;
 use millrace_core::engine::{Engine, EngineConfig};
 use millrace_core::record::{AttemptKey, Snapshot, VersionKey};
 use millrace_core::state::TaskState;
+use millrace_core::template::Renderer;
 use millrace_store::StoreError;
-use millrace_store::leader::Epoch;
+use millrace_store::leader::{Epoch, Leader};
 use millrace_store::logs::Logs;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -63,6 +64,7 @@ impl Scheduler {
             clock,
             store,
             current: Arc::clone(&current),
+            renderer: Renderer::default(),
             commands: commands.clone(),
             committed: committed_sender,
         });
@@ -117,12 +119,12 @@ async fn lead(
                 folder.term_begins();
                 term.run(&mut commands, &stop).await
             }
-            Err(error) => End::Restart(error.to_string()),
+            Err(end) => end,
         };
         shared.current.clear();
         match end {
             End::Stopped => {
-                if let Err(error) = shared.store.leader_release(epoch).await {
+                if let Err(error) = shared.store.release(epoch).await {
                     tracing::warn!(%error, "the lease could not be released; it runs out by itself");
                 }
             }
@@ -139,21 +141,14 @@ async fn lead(
     leading.send_replace(false);
 }
 
-/// Waits until the lease is free and takes it. A lease is free when its holder released it, when it
-/// was this home's own, or when its counter did not move for a whole lease while we watched.
+/// Waits until the lease is free and takes it. It is free when its holder released it, when it was
+/// this home's own, or when its row did not change for a whole lease while we watched.
 async fn acquire(shared: &Shared, stop: &CancellationToken) -> Option<Epoch> {
-    let mut seen: Option<(i64, i64, Instant)> = None;
+    let mut seen: Option<(Leader, Instant)> = None;
     loop {
-        let patience = seen.is_some_and(|(_, _, since)| since.elapsed() > shared.config.lease);
-        match shared.store.leader_acquire(&shared.config.holder, patience).await {
-            Ok(Ok(epoch)) => return Some(epoch),
-            Ok(Err(held)) => {
-                let now = (held.epoch, held.counter);
-                match seen {
-                    Some((epoch, counter, _)) if (epoch, counter) == now => {}
-                    _ => seen = Some((now.0, now.1, Instant::now())),
-                }
-            }
+        match try_acquire(shared, &mut seen).await {
+            Ok(Some(epoch)) => return Some(epoch),
+            Ok(None) => {}
             Err(error) => tracing::warn!(%error, "the lease cannot be read; it is tried again"),
         }
         tokio::select! {
@@ -163,10 +158,31 @@ async fn acquire(shared: &Shared, stop: &CancellationToken) -> Option<Epoch> {
     }
 }
 
+async fn try_acquire(
+    shared: &Shared,
+    seen: &mut Option<(Leader, Instant)>,
+) -> Result<Option<Epoch>, StoreError> {
+    let store = &shared.store;
+    if let Some(epoch) = store.acquire(&shared.config.holder).await? {
+        return Ok(Some(epoch));
+    }
+    let Some(now) = store.leader().await? else { return Ok(None) };
+    match seen {
+        Some((before, since)) if *before == now => {
+            if since.elapsed() > shared.config.lease {
+                return store.take_over(&now, &shared.config.holder).await;
+            }
+        }
+        _ => *seen = Some((now, Instant::now())),
+    }
+    Ok(None)
+}
+
 /// Makes a term from the database.
-async fn begin(shared: &Arc<Shared>, epoch: Epoch) -> Result<Term, StoreError> {
-    let snapshot = shared.store.restore().await?;
-    let notices = shared.store.notices().await?;
+async fn begin(shared: &Arc<Shared>, epoch: Epoch) -> Result<Term, End> {
+    let restart = |error: StoreError| End::Restart(error.to_string());
+    let snapshot = shared.store.restore().await.map_err(restart)?;
+    let notices = millrace_store::notice::pending(&shared.store).await.map_err(restart)?;
     let dags = parse(shared, &snapshot);
     let now = shared.clock.now();
     let mut registry = Registry::default();
@@ -203,7 +219,7 @@ async fn begin(shared: &Arc<Shared>, epoch: Epoch) -> Result<Term, StoreError> {
         // Decisions have no side effect: one that was under way is simply made again.
         term.step(lost(key, "the scheduler restarted during this decision"), &mut batch);
     }
-    term.turn(batch).await.map_err(|end| StoreError::term(format!("{end:?}")))?;
+    term.turn(batch).await?;
     Ok(term)
 }
 

@@ -1,15 +1,20 @@
 //! Answers what an attempt asks: XComs, metrics, variables and connections.
 //!
-//! Order of places, as in Airflow: the process's environment, then the table. Every secret that is
+//! The store looks in the process's environment first, then in its tables, as Airflow does. Every secret that is
 //! handed out is named to the worker, so that its log can mask it.
 
 use indexmap::IndexMap;
 use millrace_core::connection::{Connection, is_secret_name};
 use millrace_core::template::{Answer, Lookup, Lookups};
+use millrace_core::record::RunKey;
 use millrace_core::wire::{Found, LookUp, ProtocolError, SecretText};
+use millrace_store::{StoreError, connection, dag_run, variable, xcom};
 use serde_json::Value;
 
 use crate::current::{Current, Place};
+
+/// The key under which a task's metrics are kept among its XComs.
+const METRICS_KEY: &str = "metrics";
 
 /// The answers to one request.
 pub(crate) async fn find(current: &Current, request: &LookUp) -> Result<Found, ProtocolError> {
@@ -50,11 +55,10 @@ async fn answer(
     secrets: &mut Vec<SecretText>,
 ) -> Result<Answer, ProtocolError> {
     Ok(match lookup {
-        Lookup::XCom { .. } | Lookup::Metrics { .. } => {
-            match current.store.xcom_lookup(place.run, &place.dag_id, lookup).await.map_err(down)? {
-                Some(value) => Answer::Value(value),
-                None => Answer::Missing,
-            }
+        Lookup::XCom { .. } => given(xcom(current, place, lookup).await?),
+        Lookup::Metrics { task_id } => {
+            let rows = xcom::pull(&current.store, place.run, task_id, METRICS_KEY).await;
+            given(rows.map_err(down)?.pop().map(|row| row.value))
         }
         Lookup::Variable { key } => match variable(current, key).await? {
             Some(text) => {
@@ -75,30 +79,62 @@ async fn answer(
     })
 }
 
-async fn variable(current: &Current, key: &str) -> Result<Option<String>, ProtocolError> {
-    let upper = key.to_uppercase();
-    for prefix in ["MILLRACE_VAR_", "AIRFLOW_VAR_"] {
-        if let Some(text) = current.environment.get(&format!("{prefix}{upper}")) {
-            return Ok(Some(text.clone()));
-        }
+fn given(value: Option<Value>) -> Answer {
+    value.map_or(Answer::Missing, Answer::Value)
+}
+
+/// The XCom of a task (Airflow: `xcom_pull`): of this run, or of the run or DAG named. Without a
+/// map index a mapped task gives the list of all its items.
+async fn xcom(
+    current: &Current,
+    place: &Place,
+    lookup: &Lookup,
+) -> Result<Option<Value>, ProtocolError> {
+    let Lookup::XCom { task_id, key, map_index, dag_id, run_id, .. } = lookup else {
+        return Ok(None);
+    };
+    let run = match run_id {
+        None if dag_id.is_none() => place.run,
+        _ => match other_run(current, place, dag_id.as_deref(), run_id.as_deref()).await? {
+            Some(run) => run,
+            None => return Ok(None),
+        },
+    };
+    let rows = xcom::pull(&current.store, run, task_id, key).await.map_err(down)?;
+    if let Some(index) = map_index {
+        let row = rows.into_iter().find(|row| i64::from(row.map_index) == *index);
+        return Ok(row.map(|row| row.value));
     }
-    current.store.variable_value(key).await.map_err(down)
+    Ok(match rows.as_slice() {
+        [] => None,
+        [row] if row.map_index < 0 => Some(row.value.clone()),
+        mapped => Some(Value::Array(mapped.iter().map(|row| row.value.clone()).collect())),
+    })
+}
+
+/// A run of another name or DAG; of another DAG without a run id, the one of the same name.
+async fn other_run(
+    current: &Current,
+    place: &Place,
+    dag_id: Option<&str>,
+    run_id: Option<&str>,
+) -> Result<Option<RunKey>, ProtocolError> {
+    let own = dag_run::by_key(&current.store, place.run).await.map_err(down)?;
+    let Some(own) = own else { return Ok(None) };
+    let run_id = run_id.unwrap_or(own.run_id.as_str());
+    let dag_id = dag_id.unwrap_or(own.dag_id.as_str());
+    let found = dag_run::get(&current.store, dag_id, run_id).await.map_err(down)?;
+    Ok(found.map(|run| run.id))
+}
+
+async fn variable(current: &Current, key: &str) -> Result<Option<String>, ProtocolError> {
+    variable::find(&current.store, &current.environment, key).await.map_err(down)
 }
 
 async fn connection(current: &Current, conn_id: &str) -> Result<Option<Connection>, ProtocolError> {
-    let upper = conn_id.to_uppercase();
-    for prefix in ["MILLRACE_CONN_", "AIRFLOW_CONN_"] {
-        let name = format!("{prefix}{upper}");
-        if let Some(text) = current.environment.get(&name) {
-            // The text itself may hold a password: only the name is told.
-            return Connection::parse(conn_id, text).map(Some).map_err(|error| {
-                ProtocolError::Invalid { reason: format!("environment variable {name}: {error}") }
-            });
-        }
-    }
-    current.store.connection_value(conn_id).await.map_err(down)
+    connection::find(&current.store, &current.environment, conn_id).await.map_err(down)
 }
 
-fn down(error: millrace_store::StoreError) -> ProtocolError {
+fn down(error: StoreError) -> ProtocolError {
     ProtocolError::Unavailable { reason: error.to_string() }
 }

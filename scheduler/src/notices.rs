@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use millrace_core::dag::{Callback, Callbacks, Dag};
-use millrace_core::record::{AttemptKey, NoticeRow, RunRow, TiRow};
+use millrace_core::record::{AttemptKey, NoticeRow, RunKey, RunRow, TiRow, VersionRow};
 use millrace_core::template::Lookups;
 use millrace_core::wire::{Assignment, NoticeWork, Work};
+
+use millrace_store::{StoreError, dag_run};
 
 use crate::prepared::Prepared;
 use crate::term::Shared;
 
 /// The work of a notice; nothing when what it speaks of is gone.
 pub(crate) async fn work(shared: &Shared, notice: NoticeRow) -> Option<Work> {
-    let loaded = shared.store.load_run_by_key(notice.run).await;
+    let loaded = load(shared, notice.run).await;
     let (run, tis, version) = match loaded {
         Ok(found) => found?,
         Err(error) => {
@@ -30,6 +32,17 @@ pub(crate) async fn work(shared: &Shared, notice: NoticeRow) -> Option<Work> {
     }?;
     let about = about(&prepared, run, ti, notice.try_number)?;
     Some(Work::Notice(Box::new(NoticeWork { notice, callback, about })))
+}
+
+/// A run with its task instances and its version.
+async fn load(
+    shared: &Shared,
+    run: RunKey,
+) -> Result<Option<(RunRow, Vec<TiRow>, VersionRow)>, StoreError> {
+    match dag_run::by_key(&shared.store, run).await? {
+        Some(run) => shared.store.load_run(run.dag_id.as_str(), run.run_id.as_str()).await,
+        None => Ok(None),
+    }
 }
 
 fn about(prepared: &Prepared, run: RunRow, ti: &TiRow, try_number: u32) -> Option<Assignment> {

@@ -1,30 +1,29 @@
 //! Carries out the orders of the inbox, each in the same transaction as its answer.
 
-use millrace_core::engine::{Event, Order, Refusal};
+use millrace_core::engine::{Event, Order, Refusal, Trigger};
 use millrace_core::ids::{DagId, RunId};
 use millrace_core::record::Change;
-use millrace_store::StoreError;
+use millrace_store::inbox;
+use millrace_store::dag_run::{RunFilter, RunOrder};
+use millrace_store::page::{Direction, LIMIT_MAX, Paging};
+use millrace_store::{StoreError, dag_run};
 use serde_json::{Value, json};
 
 use crate::batch::Batch;
 use crate::term::Term;
 
-/// The most orders that one turn takes.
-const ORDERS_MAX: u32 = 256;
-
 impl Term {
-    /// Takes the pending orders, oldest first.
+    /// Takes the pending orders, oldest first. An order that cannot be read is answered, not kept.
     pub(crate) async fn take_orders(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
-        let pending = self.shared.store.inbox_pending(ORDERS_MAX).await?;
+        let pending = inbox::pending(&self.shared.store).await?;
         // A full page: there may be more, look again after this commit.
-        self.inbox_due = pending.len() >= ORDERS_MAX as usize;
+        self.inbox_due = pending.len() >= LIMIT_MAX as usize;
         for entry in pending {
-            let answer = match self.prepare(&entry.order, batch).await? {
-                Some(refusal) => Err(refusal),
-                None => self
-                    .step(Event::Order(Box::new(entry.order)), batch)
-                    .answer
-                    .unwrap_or(Ok(Value::Null)),
+            let answer = match entry.order {
+                Ok(order) => self.carry_out(order, batch).await?,
+                Err(reason) => Err(Refusal::Invalid {
+                    problems: vec![("order".to_owned(), reason)],
+                }),
             };
             let answer = match answer {
                 Ok(value) => json!({ "ok": value }),
@@ -35,18 +34,23 @@ impl Term {
         Ok(())
     }
 
+    async fn carry_out(
+        &mut self,
+        order: Order,
+        batch: &mut Batch,
+    ) -> Result<Result<Value, Refusal>, StoreError> {
+        if let Some(refusal) = self.prepare(&order, batch).await? {
+            return Ok(Err(refusal));
+        }
+        let answer = self.step(Event::Order(Box::new(order)), batch).answer;
+        Ok(answer.unwrap_or(Ok(Value::Null)))
+    }
+
     /// Loads what an order is about and the engine does not have, and refuses what only the
     /// database knows to be double.
     async fn prepare(&mut self, order: &Order, batch: &mut Batch) -> Result<Option<Refusal>, StoreError> {
         match order {
-            Order::Trigger(trigger) => {
-                let double = self
-                    .shared
-                    .store
-                    .run_exists(&trigger.dag_id, trigger.run_id.as_ref(), trigger.logical_date)
-                    .await?;
-                Ok(double.map(|what| Refusal::Conflict { what }))
-            }
+            Order::Trigger(trigger) => Ok(self.double(trigger).await?),
             Order::Clear(clear) => self.load(&clear.dag_id, &clear.run_id, batch).await,
             Order::Mark(mark) => self.load(&mark.dag_id, &mark.run_id, batch).await,
             Order::MarkRun { dag_id, run_id, .. }
@@ -68,7 +72,7 @@ impl Term {
         let missing = || Refusal::NotFound {
             what: format!("the dag run \"{run_id}\" of dag \"{dag_id}\" does not exist"),
         };
-        let Some((run, tis, version)) = self.shared.store.load_run(dag_id, run_id).await? else {
+        let Some((run, tis, version)) = self.shared.store.load_run(dag_id.as_str(), run_id.as_str()).await? else {
             return Ok(Some(missing()));
         };
         match crate::versions::dag_of(&version, &self.shared.config) {
@@ -80,5 +84,34 @@ impl Term {
                 what: format!("the version of the run cannot be read any more: {reason}"),
             })),
         }
+    }
+
+    /// Why a trigger is refused, if the database has its run already.
+    async fn double(&self, trigger: &Trigger) -> Result<Option<Refusal>, StoreError> {
+        let dag_id = &trigger.dag_id;
+        if let Some(run_id) = &trigger.run_id
+            && dag_run::get(&self.shared.store, dag_id.as_str(), run_id.as_str()).await?.is_some()
+        {
+            let what = format!("dag "{dag_id}" has a dag run "{run_id}" already");
+            return Ok(Some(Refusal::Conflict { what }));
+        }
+        let Some(date) = trigger.logical_date else { return Ok(None) };
+        let wanted = RunFilter {
+            dag_ids: vec![dag_id.to_string()],
+            logical_date_from: Some(date),
+            logical_date_to: Some(date),
+            ..RunFilter::default()
+        };
+        let paging = Paging { limit: 1, offset: 0 };
+        let store = &self.shared.store;
+        let found =
+            dag_run::list(store, &wanted, RunOrder::Id, Direction::Ascending, paging).await?;
+        Ok(found.rows.first().map(|run| Refusal::Conflict {
+            what: format!(
+                "dag "{dag_id}" has a dag run for the logical date {} already: \"{}\"",
+                millrace_core::time::isoformat(date),
+                run.run_id
+            ),
+        }))
     }
 }

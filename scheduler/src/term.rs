@@ -14,6 +14,7 @@ use millrace_core::wire::{
     AttemptResult, Claim, Finish, Finished, ProtocolError, Register, Registered, Renew, Renewed,
 };
 use millrace_store::Store;
+use millrace_store::apply::ApplyError;
 use millrace_store::leader::Epoch;
 use tokio::sync::{mpsc, watch};
 
@@ -46,6 +47,8 @@ pub(crate) struct Shared {
     pub store: Store,
     /// What is running.
     pub current: Arc<Current>,
+    /// The template engine of the scheduler's own decisions.
+    pub renderer: millrace_core::template::Renderer,
     /// A door to the own loop, for decisions that come back.
     pub commands: mpsc::Sender<Command>,
     /// Grows with every commit; who waits for changes watches it.
@@ -105,7 +108,7 @@ impl Term {
     }
 
     /// The rest of a turn: orders, time, hand-outs, commit, answers.
-    async fn turn(&mut self, mut batch: Batch) -> Result<(), End> {
+    pub(crate) async fn turn(&mut self, mut batch: Batch) -> Result<(), End> {
         if self.inbox_due {
             self.inbox_due = false;
             if let Err(error) = self.take_orders(&mut batch).await {
@@ -230,7 +233,7 @@ impl Term {
     }
 
     async fn renew_lease(&self) -> Result<(), End> {
-        match self.shared.store.leader_renew(self.epoch).await {
+        match self.shared.store.renew(self.epoch).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(End::Deposed),
             Err(error) => {
@@ -252,7 +255,11 @@ impl Term {
                 let reason = error.to_string();
                 let refusal = ProtocolError::Unavailable { reason: reason.clone() };
                 std::mem::take(batch).refuse(&refusal);
-                if error.is_fenced() { Err(End::Deposed) } else { Err(End::Restart(reason)) }
+                if matches!(error, ApplyError::Fenced { .. }) {
+                    Err(End::Deposed)
+                } else {
+                    Err(End::Restart(reason))
+                }
             }
         }
     }

@@ -77,9 +77,9 @@ impl ApplyError {
                 expected: "no row with its key".to_owned(),
                 found: source.to_string(),
             },
-            source @ (StoreError::Refused { .. } | StoreError::Corrupt { .. }) => {
-                Self::Refused { source }
-            }
+            source @ (StoreError::Refused { .. }
+            | StoreError::Secret { .. }
+            | StoreError::Corrupt { .. }) => Self::Refused { source },
         }
     }
 }

@@ -52,6 +52,15 @@ pub enum StoreError {
         #[source]
         source: sqlx::Error,
     },
+    /// A secret cannot be sealed or opened.
+    #[error("cannot read or write the {what}")]
+    Secret {
+        /// Which.
+        what: String,
+        /// Why.
+        #[source]
+        source: crate::secret::SecretError,
+    },
     /// A stored value cannot be read.
     #[error("a row that \"{statement}\" read has {what}; correct or delete the row")]
     Corrupt {

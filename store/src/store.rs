@@ -3,9 +3,10 @@
 //! Owns connection settings: durability, isolation, character set, time zone, pool sizes. The
 //! URL's password lives in the driver's options and is never printed.
 
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
@@ -13,6 +14,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions as _, Executor as _};
 
 use crate::db::{Db, Dialect, Sql, StoreError};
+use crate::secret::{Place, SecretError, Secrets};
 
 /// Connections to MariaDB at most, and readers of SQLite.
 const POOL_CONNECTIONS_MAX: u32 = 8;
@@ -45,8 +47,8 @@ pub enum OpenError {
         "the mysql URL cannot be read; write mysql://USER:PASSWORD@HOST:PORT/NAME, with special characters of the password percent-encoded"
     )]
     Url,
-    /// The folder of the database file cannot be made.
-    #[error("cannot make the folder of the database file {path}")]
+    /// The database file or its folder cannot be made.
+    #[error("cannot make the database file {path}; check the folder's permissions")]
     Folder {
         /// The database file.
         path: PathBuf,
@@ -71,6 +73,7 @@ pub struct Store {
     pub(crate) db: Db,
     location: Arc<str>,
     file: Option<Arc<Path>>,
+    secrets: Arc<OnceLock<Secrets>>,
 }
 
 impl std::fmt::Debug for Store {
@@ -109,6 +112,16 @@ impl Store {
         self.file.as_deref()
     }
 
+    /// Gives it the installation's keys; the first call counts.
+    pub fn set_secrets(&self, secrets: Secrets) {
+        // A second call is harmless: one process has one installation's keys.
+        let _ = self.secrets.set(secrets);
+    }
+
+    pub(crate) fn secrets(&self, place: Place<'_>) -> Result<&Secrets, StoreError> {
+        self.secrets.get().ok_or_else(|| place.failed(SecretError::NoKey))
+    }
+
     /// The number in the only column of the only row.
     pub(crate) async fn count(&self, sql: Sql<'_>) -> Result<u64, StoreError> {
         self.db.row(sql).await?.map_or(Ok(0), |row| row.reader().num())
@@ -145,6 +158,13 @@ async fn open_sqlite(path: PathBuf) -> Result<Store, OpenError> {
         .foreign_keys(false)
         .statement_cache_capacity(STATEMENT_CACHE)
         .disable_statement_logging();
+    // The file holds more than its owner's secrets; SQLite gives its log the same mode.
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    if let Err(source) = made
+        && source.kind() != std::io::ErrorKind::AlreadyExists
+    {
+        return Err(OpenError::Folder { path, source });
+    }
     // FULL: with NORMAL, a power cut could take back commits that were answered.
     let writer = options
         .clone()
@@ -165,7 +185,12 @@ async fn open_sqlite(path: PathBuf) -> Result<Store, OpenError> {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_lazy_with(options.read_only(true));
     let file = Some(path.into());
-    Ok(Store { db: Db::Lite { write, read }, location: location.into(), file })
+    Ok(Store {
+        db: Db::Lite { write, read },
+        location: location.into(),
+        file,
+        secrets: Arc::default(),
+    })
 }
 
 async fn open_mariadb(url: &str) -> Result<Store, OpenError> {
@@ -206,5 +231,5 @@ async fn open_mariadb(url: &str) -> Result<Store, OpenError> {
         .connect_with(options)
         .await
         .map_err(|source| OpenError::Connect { location: location.clone(), source })?;
-    Ok(Store { db: Db::My(pool), location: location.into(), file: None })
+    Ok(Store { db: Db::My(pool), location: location.into(), file: None, secrets: Arc::default() })
 }

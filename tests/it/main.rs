@@ -1,1 +1,9 @@
-//! The integration binary.
+//! The integration tests: the real binary, real MariaDB, real Docker, a real browser.
+//!
+//! One binary, so that it links once. Nothing sleeps: everything waits for a condition with a
+//! limit. What a test starts it stops, also when it fails.
+
+mod harness;
+
+mod basics;
+mod layering;

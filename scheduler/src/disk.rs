@@ -1,0 +1,97 @@
+//! Reads one DAG file and the files that it names from disk.
+//!
+//! The only place that joins `core::dagfile` with the file system; the folder reader and the
+//! command line's `validate`, `render` and `run` use it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use millrace_core::dagfile::{self, Document, FILE_BYTES_MAX, Known, SourceFile};
+use millrace_core::diagnostic::{Diagnostic, Severity};
+
+/// A DAG file as it was read.
+#[derive(Debug)]
+pub struct DagFile {
+    /// Its DAGs and what is wrong with them.
+    pub documents: Vec<Document>,
+    /// The text of the files that they name, by the name written; missing ones are left out.
+    pub files: BTreeMap<String, String>,
+    /// Where those files are, also the missing ones.
+    pub paths: Vec<PathBuf>,
+}
+
+/// The DAG files below a folder, by path below it with `/`, sorted.
+///
+/// # Errors
+/// When the folder itself cannot be read.
+pub fn dag_files(folder: &Path) -> std::io::Result<Vec<String>> {
+    Ok(crate::folder::dag_files(folder)?.into_iter().collect())
+}
+
+/// Reads the DAG file `path`, called `name` in messages.
+pub fn read_dag_file(path: &Path, name: &str, known: &Known<'_>) -> DagFile {
+    let text = match read_text(path) {
+        Ok(text) => text,
+        Err(message) => return unreadable(name, &message),
+    };
+    let bytes = text.into_bytes();
+    let text = match dagfile::text_of(name, &bytes) {
+        Ok(text) => text.to_owned(),
+        Err(diagnostic) => return with_diagnostic(*diagnostic),
+    };
+    let mut file = SourceFile { name: name.to_owned(), text, files: BTreeMap::new() };
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut documents = dagfile::read(&file, known);
+    let unread: Vec<String> = documents.iter().flat_map(|doc| doc.unread.clone()).collect();
+    if !unread.is_empty() {
+        for name in unread {
+            let text = read_text(&folder.join(&name));
+            file.files.insert(name, text);
+        }
+        documents = dagfile::read(&file, known);
+    }
+    let paths = file.files.keys().map(|name| folder.join(name)).collect();
+    let files = file.files.into_iter().filter_map(|(name, text)| Some((name, text.ok()?))).collect();
+    DagFile { documents, files, paths }
+}
+
+/// A file's text, bounded; why not, in words.
+fn read_text(path: &Path) -> Result<String, String> {
+    let meta = std::fs::metadata(path).map_err(|error| words(&error))?;
+    if !meta.is_file() {
+        return Err("it is not a file".to_owned());
+    }
+    if meta.len() > FILE_BYTES_MAX as u64 {
+        return Err(format!("it has {} bytes; at most {FILE_BYTES_MAX} are read", meta.len()));
+    }
+    let bytes = std::fs::read(path).map_err(|error| words(&error))?;
+    String::from_utf8(bytes).map_err(|error| {
+        format!("it is not UTF-8 (byte {} cannot be read)", error.utf8_error().valid_up_to())
+    })
+}
+
+fn words(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "it may not be read".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+fn unreadable(name: &str, message: &str) -> DagFile {
+    with_diagnostic(Diagnostic::of_file(Severity::Error, "unreadable", name, message))
+}
+
+fn with_diagnostic(diagnostic: Diagnostic) -> DagFile {
+    let document = Document {
+        dag: None,
+        dag_id: None,
+        diagnostics: vec![diagnostic],
+        file_refs: Vec::new(),
+        unread: Vec::new(),
+        text: String::new(),
+        line_offset: 0,
+        content_hash: String::new(),
+    };
+    DagFile { documents: vec![document], files: BTreeMap::new(), paths: Vec::new() }
+}

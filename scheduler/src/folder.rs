@@ -1,0 +1,276 @@
+//! Keeps the engine's DAGs equal to the DAG folder.
+//!
+//! Sees changes by inotify and by a slow sweep, reads settled files beside the loop, records import
+//! errors, and sends the loop what it read. A broken file never takes away the version that was
+//! good before.
+
+mod notify;
+mod walk;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use millrace_core::dagfile::{Document, Known};
+use millrace_core::diagnostic::{Diagnostic, Paint, Severity};
+use millrace_core::engine::DagLoaded;
+use millrace_core::ids::DagId;
+use millrace_store::import_error::{self, ImportError};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::command::{Command, FolderUpdate};
+use crate::config::SchedulerConfig;
+use crate::disk::{DagFile, read_dag_file};
+use crate::term::Shared;
+pub(crate) use walk::dag_files;
+use walk::{Stamp, Watcher};
+
+/// The folder reader's handle.
+pub(crate) struct Folder {
+    begins: Arc<Notify>,
+}
+
+impl Folder {
+    /// A term begins: everything is sent to it anew.
+    pub(crate) fn term_begins(&self) {
+        self.begins.notify_one();
+    }
+}
+
+/// What the installation knows, for reading DAG files.
+pub(crate) fn known(config: &SchedulerConfig) -> Known<'_> {
+    Known {
+        default_timezone: &config.default_timezone,
+        ..Known::new(&config.zones)
+    }
+}
+
+/// Starts the reader; it reads when the first term begins. `leading` becomes true once the first
+/// whole reading was sent.
+pub(crate) fn start(
+    shared: &Arc<Shared>,
+    leading: watch::Sender<bool>,
+    stop: CancellationToken,
+) -> Folder {
+    let begins = Arc::new(Notify::new());
+    let folder = Folder { begins: Arc::clone(&begins) };
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = run(shared, leading, begins) => {}
+        }
+    });
+    folder
+}
+
+async fn run(shared: Arc<Shared>, leading: watch::Sender<bool>, begins: Arc<Notify>) {
+    begins.notified().await;
+    let changed = Arc::new(Notify::new());
+    notify::watch(&shared.config.dags_folder, Arc::clone(&changed));
+    let mut reader = Reader::default();
+    let mut whole = true;
+    loop {
+        let config = shared.config.clone();
+        let now = shared.clock.now();
+        let read = tokio::task::spawn_blocking(move || {
+            let found = reader.look(&config, whole, now);
+            (reader, found)
+        })
+        .await;
+        let Ok((back, found)) = read else {
+            tracing::error!("reading the DAG folder broke off; it is not read any more");
+            return;
+        };
+        reader = back;
+        let unsettled = found.unsettled;
+        if !publish(&shared, found).await {
+            return;
+        }
+        if whole {
+            leading.send_replace(true);
+        }
+        let pause = if unsettled { shared.config.settle } else { shared.config.sweep };
+        whole = tokio::select! {
+            () = begins.notified() => true,
+            () = changed.notified() => false,
+            () = tokio::time::sleep(pause) => false,
+        };
+        if !whole && !unsettled {
+            // Editors write several events for one save: let them come together.
+            tokio::time::sleep(shared.config.settle / 4).await;
+        }
+    }
+}
+
+/// Records import errors, then sends the loop what changed. False when the loop is gone.
+async fn publish(shared: &Shared, found: Found) -> bool {
+    for (file, errors) in &found.errors {
+        if let Err(error) = import_error::replace(&shared.store, file, errors).await {
+            tracing::warn!(%error, file, "import errors could not be recorded");
+        }
+    }
+    if let Some(files) = &found.files
+        && let Err(error) = import_error::keep_only(&shared.store, files).await
+    {
+        tracing::warn!(%error, "import errors of files that are gone could not be removed");
+    }
+    if found.loaded.is_empty() && found.present.is_none() {
+        return true;
+    }
+    let update = FolderUpdate { loaded: found.loaded, present: found.present };
+    shared.commands.send(Command::Folder(update)).await.is_ok()
+}
+
+/// What one look gave.
+#[derive(Debug, Default)]
+struct Found {
+    loaded: Vec<DagLoaded>,
+    present: Option<Vec<DagId>>,
+    errors: BTreeMap<String, Vec<ImportError>>,
+    files: Option<Vec<String>>,
+    unsettled: bool,
+}
+
+/// The state between two looks.
+#[derive(Default)]
+struct Reader {
+    watcher: Watcher,
+    /// The good DAGs of every file.
+    dags: BTreeMap<String, BTreeMap<DagId, DagLoaded>>,
+    /// Which file a DAG is taken from.
+    owners: BTreeMap<DagId, String>,
+}
+
+impl Reader {
+    /// Looks once; `whole` gives every DAG again, changed or not.
+    fn look(&mut self, config: &SchedulerConfig, whole: bool, now: jiff::Timestamp) -> Found {
+        let mut found = Found::default();
+        let root = &config.dags_folder;
+        let first = self.dags.is_empty();
+        let look = match self.watcher.look(root, first) {
+            Ok(look) => look,
+            Err(error) => {
+                tracing::warn!(%error, folder = %root.display(), "the DAG folder cannot be read");
+                return found;
+            }
+        };
+        found.unsettled = look.unsettled;
+        let moved = !look.gone.is_empty();
+        for file in look.gone {
+            for dag_id in self.dags.remove(&file).unwrap_or_default().into_keys() {
+                self.owners.remove(&dag_id);
+            }
+        }
+        let mut changed = Vec::new();
+        for file in look.settled {
+            let (dags, errors) = self.read(config, &file, now);
+            changed.extend(dags);
+            found.errors.insert(file, errors);
+        }
+        found.loaded = if whole {
+            self.dags.values().flat_map(|dags| dags.values().cloned()).collect()
+        } else {
+            changed
+        };
+        if whole || moved || !found.errors.is_empty() {
+            found.present = Some(self.owners.keys().cloned().collect());
+        }
+        if whole || moved {
+            found.files = Some(self.dags.keys().cloned().collect());
+        }
+        found
+    }
+
+    /// Reads one file: its good DAGs and its errors.
+    fn read(
+        &mut self,
+        config: &SchedulerConfig,
+        file: &str,
+        now: jiff::Timestamp,
+    ) -> (Vec<DagLoaded>, Vec<ImportError>) {
+        let path = config.dags_folder.join(file);
+        let own = Stamp::of(&path);
+        let read = read_dag_file(&path, file, &known(config));
+        let named: BTreeMap<PathBuf, _> =
+            read.paths.iter().map(|path| (path.clone(), Stamp::of(path))).collect();
+        self.watcher.has_read(&config.dags_folder, file, named, own);
+        let mut errors = Vec::new();
+        let mut loaded = BTreeMap::new();
+        let mut kept = BTreeSet::new();
+        let before = self.dags.remove(file).unwrap_or_default();
+        for dag_id in before.keys() {
+            self.owners.remove(dag_id);
+        }
+        for document in &read.documents {
+            errors.extend(document.diagnostics.iter().filter(|d| d.is_error()).map(|d| row(d, now)));
+            kept.extend(document.dag_id.clone());
+            let Some(dag) = good(config, file, document, &read) else { continue };
+            let dag_id = dag.dag.dag_id.clone();
+            if let Some(other) = self.owners.get(&dag_id) {
+                errors.push(row(&taken(file, &dag_id, other), now));
+                continue;
+            }
+            loaded.insert(dag_id, dag);
+        }
+        let fresh: Vec<_> = loaded.values().cloned().collect();
+        // What is broken now keeps the version that was good.
+        for (dag_id, dag) in before {
+            let lost_its_name = kept.is_empty() && !errors.is_empty();
+            if (kept.contains(&dag_id) || lost_its_name) && !self.owners.contains_key(&dag_id) {
+                loaded.entry(dag_id).or_insert(dag);
+            }
+        }
+        self.owners.extend(loaded.keys().map(|dag_id| (dag_id.clone(), file.to_owned())));
+        self.dags.insert(file.to_owned(), loaded);
+        (fresh, errors)
+    }
+}
+
+fn good(
+    config: &SchedulerConfig,
+    file: &str,
+    document: &Document,
+    read: &DagFile,
+) -> Option<DagLoaded> {
+    let dag = document.dag.clone()?;
+    let files: BTreeMap<String, String> = read
+        .files
+        .iter()
+        .filter(|(name, _)| document.file_refs.contains(name))
+        .map(|(name, text)| (name.clone(), text.clone()))
+        .collect();
+    Some(DagLoaded {
+        dag: Arc::new(dag),
+        content_hash: document.content_hash.clone(),
+        file: file.to_owned(),
+        source: document.text.as_str().into(),
+        files: Arc::new(files),
+        paused_by_default: config.paused_by_default,
+    })
+}
+
+fn taken(file: &str, dag_id: &DagId, other: &str) -> Diagnostic {
+    let mut diagnostic = Diagnostic::of_file(
+        Severity::Error,
+        "dag-id-taken",
+        file,
+        format!("dag_id \"{dag_id}\" is taken by {other}"),
+    );
+    diagnostic.help("give one of them another dag_id");
+    diagnostic
+}
+
+fn row(diagnostic: &Diagnostic, at: jiff::Timestamp) -> ImportError {
+    let help = diagnostic.help.as_deref().map(|help| format!("; {help}")).unwrap_or_default();
+    ImportError {
+        id: 0,
+        file: diagnostic.file.clone(),
+        line: Some(diagnostic.line),
+        column: Some(diagnostic.column),
+        message: format!("{}{help}", diagnostic.message),
+        report: diagnostic.render(Paint::Plain),
+        at,
+    }
+}

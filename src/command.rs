@@ -1,0 +1,127 @@
+//! The commands, and which settings each needs.
+
+mod clear;
+mod completions;
+mod connections;
+mod dags;
+mod db;
+mod explain;
+mod logs;
+mod mark;
+mod next;
+mod one_dag;
+mod pause;
+mod pools;
+mod render;
+mod roles;
+mod run;
+mod runs;
+mod standalone;
+mod tasks;
+mod token;
+mod trigger;
+mod validate;
+mod variables;
+mod wait;
+
+use clap::Subcommand;
+
+use crate::failure::Failure;
+use crate::settings::Settings;
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start everything in one process: scheduler, worker, API and dashboard
+    Standalone(standalone::Standalone),
+    /// Start a scheduler; workers reach it over HTTP
+    Scheduler(roles::SchedulerRole),
+    /// Start a worker
+    Worker(roles::WorkerRole),
+    /// Start the API and the dashboard
+    Api(roles::ApiRole),
+    /// Bring the database to this version, or check its settings
+    #[command(subcommand)]
+    Db(db::Db),
+    /// Check DAG files and say everything that is wrong with them
+    Validate(validate::Validate),
+    /// Show every template of a DAG as it would be for a date
+    Render(render::Render),
+    /// Show when a DAG runs next
+    Next(next::Next),
+    /// Run a whole DAG here and now, without a server
+    Run(run::Run),
+    /// List DAGs, or show one
+    #[command(subcommand)]
+    Dags(dags::Dags),
+    /// Start a dag run
+    Trigger(trigger::Trigger),
+    /// List dag runs, show or delete one
+    #[command(subcommand)]
+    Runs(runs::Runs),
+    /// List the task instances of a dag run
+    Tasks(tasks::Tasks),
+    /// Print the log of a task
+    Logs(logs::LogsOf),
+    /// Say why a task has not run
+    Explain(explain::Explain),
+    /// Run task instances again
+    Clear(clear::ClearTasks),
+    /// Set the state of task instances or of a run by hand
+    Mark(mark::MarkState),
+    /// Stop a DAG from making runs and starting tasks
+    Pause(pause::Pause),
+    /// Let a DAG make runs and start tasks
+    Unpause(pause::Unpause),
+    /// Variables of templates
+    #[command(subcommand)]
+    Variables(variables::Variables),
+    /// Connections to databases and services
+    #[command(subcommand)]
+    Connections(connections::Connections),
+    /// Pools of slots
+    #[command(subcommand)]
+    Pools(pools::Pools),
+    /// API tokens
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Print a completion script for a shell
+    Completions(completions::Completions),
+}
+
+impl Command {
+    /// Whether it serves until it is stopped.
+    pub(crate) fn is_server(&self) -> bool {
+        matches!(self, Self::Standalone(_) | Self::Scheduler(_) | Self::Worker(_) | Self::Api(_))
+    }
+
+    /// Does it.
+    pub(crate) async fn run(self, settings: Settings) -> Result<(), Failure> {
+        match self {
+            Self::Standalone(command) => command.run(settings).await,
+            Self::Scheduler(command) => command.run(settings).await,
+            Self::Worker(command) => command.run(settings).await,
+            Self::Api(command) => command.run(settings).await,
+            Self::Db(command) => command.run(&settings).await,
+            Self::Validate(command) => command.run(&settings),
+            Self::Render(command) => command.run(&settings),
+            Self::Next(command) => command.run(&settings),
+            Self::Run(command) => command.run(&settings).await,
+            Self::Dags(command) => command.run(&settings).await,
+            Self::Trigger(command) => command.run(&settings).await,
+            Self::Runs(command) => command.run(&settings).await,
+            Self::Tasks(command) => command.run(&settings).await,
+            Self::Logs(command) => command.run(&settings).await,
+            Self::Explain(command) => command.run(&settings).await,
+            Self::Clear(command) => command.run(&settings).await,
+            Self::Mark(command) => command.run(&settings).await,
+            Self::Pause(command) => command.run(&settings).await,
+            Self::Unpause(command) => command.run(&settings).await,
+            Self::Variables(command) => command.run(&settings).await,
+            Self::Connections(command) => command.run(&settings).await,
+            Self::Pools(command) => command.run(&settings).await,
+            Self::Token(command) => command.run(&settings).await,
+            Self::Completions(command) => command.run(),
+        }
+    }
+}
