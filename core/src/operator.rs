@@ -91,8 +91,14 @@ pub enum FieldKind {
     Bool,
     /// A whole number.
     Int,
-    /// A number, or a text such as `512m`.
+    /// A number, or any text.
     NumberOrText,
+    /// A number.
+    Number,
+    /// A size of memory: bytes, or a text such as `512m`.
+    Size,
+    /// One of some words.
+    Word(&'static [&'static str]),
     /// A duration (`5m`, seconds, ISO 8601, `{minutes: 5}`), normalised to seconds.
     Duration,
     /// A list of whole numbers, or one.

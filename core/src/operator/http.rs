@@ -7,6 +7,9 @@ use serde_json::Value;
 use super::sql::one_or_many;
 use super::{Field, FieldKind, OperatorSpec, TextUse, on_worker};
 
+/// The methods of a request.
+const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+
 /// The line of `http` in the table of operators.
 pub const SPEC: OperatorSpec = OperatorSpec {
     name: "http",
@@ -15,7 +18,7 @@ pub const SPEC: OperatorSpec = OperatorSpec {
         Field::new("conn_id", FieldKind::Text).aliases(&["http_conn_id"]),
         Field::new("url", FieldKind::Text),
         Field::new("endpoint", FieldKind::Text),
-        Field::new("method", FieldKind::Text),
+        Field::new("method", FieldKind::Word(METHODS)),
         Field::new("headers", FieldKind::TextMap),
         Field::new("query", FieldKind::TextMap),
         Field::new("data", FieldKind::Any),

@@ -1,0 +1,345 @@
+//! Files that load, and what they become.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::fixture;
+use super::*;
+use crate::dag::Task;
+use crate::state::{TriggerRule, WeightRule};
+use crate::timetable::Timetable;
+
+fn read_with(name: &str, text: &str, folder: Option<&Path>) -> Vec<Document> {
+    let zones = Zones::bundled();
+    let known = Known::new(&zones);
+    let mut file =
+        SourceFile { name: name.to_owned(), text: text.to_owned(), files: BTreeMap::new() };
+    for wanted in read(&file, &known).into_iter().flat_map(|document| document.unread) {
+        let found = match folder {
+            Some(folder) => fixture::text(&folder.join(&wanted)),
+            None => Ok(format!("-- {wanted}")),
+        };
+        file.files.insert(wanted, found);
+    }
+    read(&file, &known)
+}
+
+fn shown(documents: &[Document]) -> String {
+    let found = documents.iter().flat_map(|document| &document.diagnostics);
+    found.map(|found| found.render(crate::diagnostic::Paint::Plain)).collect()
+}
+
+/// The one DAG of a text; notes are allowed.
+fn dag(text: &str) -> Dag {
+    let mut documents = read_with("test.yaml", text, None);
+    let shown = shown(&documents);
+    assert_eq!(documents.len(), 1, "{shown}");
+    documents.remove(0).dag.unwrap_or_else(|| panic!("it does not load:\n{shown}"))
+}
+
+fn task<'d>(dag: &'d Dag, task_id: &str) -> &'d Task {
+    dag.task(task_id).unwrap_or_else(|| panic!("no task {task_id}")).1
+}
+
+fn upstream(dag: &Dag, task_id: &str) -> Vec<String> {
+    let (at, _) = dag.task(task_id).unwrap_or_else(|| panic!("no task {task_id}"));
+    dag.upstream(at).into_iter().map(|at| dag.tasks[at].task_id.to_string()).collect()
+}
+
+#[test]
+fn the_examples_load() {
+    let mut loaded = 0;
+    for path in fixture::yaml_files("dags") {
+        let text = fixture::text(&path).expect("an example");
+        let name = path.file_name().expect("a file").to_string_lossy().into_owned();
+        let documents = read_with(&name, &text, path.parent());
+        assert!(documents.iter().all(|d| d.dag.is_some()), "{name}:\n{}", shown(&documents));
+        assert_eq!(shown(&documents), "", "{name}");
+        loaded += documents.len();
+    }
+    assert!(loaded >= 5, "only {loaded} examples");
+}
+
+#[test]
+fn every_key_of_the_format_loads() {
+    let path = fixture::repository("tests/fixtures/good/every_key.yaml");
+    let text = fixture::text(&path).expect("the fixture");
+    let documents = read_with("every_key.yaml", &text, None);
+    assert_eq!(shown(&documents), "");
+    let dag = documents[0].dag.as_ref().expect("it loads");
+    for key in keys::DAG_KEYS.iter().filter(|key| key.support == keys::Support::Read) {
+        assert!(text.contains(&format!("\n{}:", key.name)), "the fixture lacks `{}`", key.name);
+    }
+    let elsewhere = ["task_id", "task_group_name", "with"];
+    for key in keys::TASK_KEYS.iter().filter(|key| key.support == keys::Support::Read) {
+        let there = text.contains(&format!("    {}:", key.name));
+        assert!(there || elsewhere.contains(&key.name), "the fixture lacks `{}`", key.name);
+    }
+    assert_eq!(dag.dag_id, "every_key");
+    assert_eq!(dag.timezone, "Asia/Seoul");
+    assert_eq!(dag.start_date.map(|at| at.to_string()).as_deref(), Some("2024-12-31T15:00:00Z"));
+    assert_eq!(dag.dagrun_timeout_secs, Some(7_200.0));
+    assert!(matches!(dag.timetable, Timetable::Cron { data_intervals: true, .. }));
+    assert_eq!(dag.schedule_text.as_deref(), Some("0 15 * * *"));
+    let full = task(dag, "full");
+    assert_eq!(full.trigger_rule, TriggerRule::AllDone);
+    assert_eq!((full.retries, full.retry_delay_secs), (3, 90.0));
+    assert!((full.retry_exponential_backoff - 2.0).abs() < f64::EPSILON);
+    assert_eq!(full.no_retry_exit_codes, [2, 64]);
+    assert_eq!(full.pools.get("gpu"), Some(&1));
+    assert_eq!(full.weight_rule, WeightRule::Absolute);
+    assert_eq!(full.resources.get("memory"), Some(&4_294_967_296.0));
+    assert_eq!(full.outlets, ["model://credit", "s3://bucket/x"]);
+    assert_eq!(full.callbacks.on_failure[0].kind, "webhook");
+    assert_eq!(
+        full.callbacks.on_retry[0].config,
+        *json!({"message": "again"}).as_object().unwrap()
+    );
+    assert!(full.depends_on_past && full.wait_for_downstream);
+    assert!(task(dag, "make").is_setup);
+    assert_eq!(task(dag, "unmake").trigger_rule, TriggerRule::AllDoneSetupSuccess);
+    assert_eq!(upstream(dag, "unmake"), ["make", "full"]);
+}
+
+#[test]
+fn what_is_inherited() {
+    let dag = dag(r#"
+dag_id: inherit
+default_args: {owner: ml, retries: 2, retry_delay: 1m, conn_id: db, env: {A: "1"}}
+templates:
+  base: {append_env: true, env: {A: base, B: base}}
+  box: {extends: [base], operator: bash, bash_command: echo box, env: {B: box, C: box}}
+tasks:
+  plain: {operator: bash, bash_command: "true"}
+  query: {operator: sql, sql: select 1, retries: 0}
+  boxed: {extends: box, env: {C: own}}
+  both: {extends: [box, base], env: null}
+"#);
+    assert_eq!(dag.owner, "ml");
+    let check = |task_id: &str, env: &[(&str, &str)]| {
+        let got: Vec<(&str, &str)> =
+            task(&dag, task_id).env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        assert_eq!(got, env, "{task_id}");
+    };
+    check("plain", &[("A", "1")]);
+    check("boxed", &[("C", "own"), ("B", "box"), ("A", "base")]);
+    assert_eq!(task(&dag, "plain").retries, 2);
+    assert_eq!(task(&dag, "query").retries, 0);
+    assert_eq!(task(&dag, "query").config["conn_id"], json!("db"));
+    assert!(task(&dag, "boxed").append_env && !task(&dag, "plain").append_env);
+    assert_eq!(task(&dag, "boxed").config["bash_command"], json!("echo box"));
+}
+
+#[test]
+fn groups_prefix_and_wire_their_tasks() {
+    let dag = dag(r#"
+dag_id: groups
+task_groups:
+  prep:
+    needs: [start]
+    default_args: {retries: 5}
+    tasks:
+      clean: {operator: empty}
+      split: {operator: empty, needs: [clean]}
+    task_groups:
+      inner:
+        needs: [split]
+        tasks: {deep: {operator: empty}}
+  flat: {prefix_group_id: false, needs: [prep], tasks: {fit: {operator: empty}}}
+tasks:
+  start: {operator: empty}
+  late: {operator: empty, task_group_name: prep, needs: [prep.split]}
+  decide: {operator: branch, needs: [fit], choose: [{when: "{{ 1 == 1 }}", then: end}, {else: stop}]}
+  end: {operator: empty, needs: [decide, prep]}
+  stop: {operator: empty, needs: [decide]}
+"#);
+    assert_eq!(upstream(&dag, "prep.clean"), ["start"]);
+    assert_eq!(upstream(&dag, "prep.split"), ["prep.clean"]);
+    assert_eq!(upstream(&dag, "prep.inner.deep"), ["prep.split"]);
+    assert_eq!(upstream(&dag, "prep.late"), ["prep.split"]);
+    assert_eq!(upstream(&dag, "fit"), ["prep.inner.deep", "prep.late"]);
+    assert_eq!(upstream(&dag, "end"), ["prep.inner.deep", "prep.late", "decide"]);
+    assert_eq!(task(&dag, "prep.clean").retries, 5);
+    assert_eq!(task(&dag, "start").retries, 0);
+    assert_eq!(
+        task(&dag, "decide").config["choose"],
+        json!([{"when": "{{ 1 == 1 }}", "then": ["end"]}, {"then": ["stop"]}])
+    );
+}
+
+#[test]
+fn priorities_follow_the_weight_rule() {
+    let dag = dag(r"
+dag_id: weights
+tasks:
+  a: {operator: empty, priority_weight: 3}
+  b: {operator: empty, needs: [a], priority_weight: 2}
+  c: {operator: empty, needs: [a], weight_rule: upstream}
+  d: {operator: empty, needs: [b, c], weight_rule: absolute, priority_weight: 2147483647}
+");
+    let check = |task_id: &str, expected| {
+        assert_eq!(task(&dag, task_id).effective_priority, expected, "{task_id}");
+    };
+    check("a", i32::MAX);
+    check("b", i32::MAX);
+    check("c", 4);
+    check("d", i32::MAX);
+}
+
+#[test]
+fn what_people_paste_loads() {
+    let documents = read_with(
+        "factory.yaml",
+        r#"
+default:
+  default_args: {owner: ml, start_date: 2025-01-01, retries: 1}
+  schedule_interval: "@daily"
+first:
+  default_args: {retries: 3}
+  task_groups: [{group_name: prep, tooltip: x}]
+  tasks:
+    - {task_id: a, operator: airflow.providers.standard.operators.bash.BashOperator, bash_command: echo, task_group_name: prep}
+    - {task_id: b, operator: EmptyOperator, dependencies: [prep.a]}
+second:
+  schedule: null
+  tasks: {x: {uses: bash, with: {command: echo}, upstream: []}}
+"#,
+        None,
+    );
+    assert_eq!(documents.len(), 2);
+    let [first, second] = &documents[..] else { panic!("two documents") };
+    let first_dag = first.dag.as_ref().unwrap_or_else(|| panic!("{}", shown(&documents)));
+    let second_dag = second.dag.as_ref().unwrap_or_else(|| panic!("{}", shown(&documents)));
+    assert_eq!(first_dag.schedule_text.as_deref(), Some("@daily"));
+    assert_eq!(task(first_dag, "prep.a").retries, 3);
+    assert_eq!(task(first_dag, "prep.a").owner, "ml");
+    assert_eq!(upstream(first_dag, "b"), ["prep.a"]);
+    assert_eq!(second_dag.schedule_text, None);
+    assert_eq!(task(second_dag, "x").config["bash_command"], json!("echo"));
+    assert!(second_dag.start_date.is_some());
+    assert_ne!(first.content_hash, second.content_hash);
+}
+
+#[test]
+fn values_keep_what_was_written() {
+    let dag = dag("
+dag_id: values
+params: {plain: 5, list: [1, two], none: null, nested: {a: {b: 1}}}
+tasks:
+  a:
+    operator: docker
+    image: 3.10
+    user: 1000
+    command: [echo, 010, true, !raw '{{ x }}', on]
+    environment: {V: 1.50, B: yes, RAW: !raw \"{{ y }}\"}
+    mem_limit: 512m
+    cpus: 1.5
+    ports: [22:22]
+    env: {RAW: {$raw: '{{ z }}'}, T: {$t: '{{ ds }}'}}
+  b: {operator: http, url: http://x, output_on_error: null, timeout: 1m, json: {a: [1, null]}}
+  c: {operator: bash, bash_command: true}
+");
+    assert_eq!(
+        serde_json::Value::Object(task(&dag, "a").config.clone()),
+        json!({
+            "image": "3.10", "user": "1000",
+            "command": ["echo", "010", "true", {"$raw": "{{ x }}"}, "on"],
+            "environment": {"V": "1.50", "B": "yes", "RAW": {"$raw": "{{ y }}"}},
+            "mem_limit": 536_870_912, "cpus": 1.5, "ports": ["22:22"],
+        })
+    );
+    assert_eq!(task(&dag, "a").env["RAW"], "{% raw %}{{ z }}{% endraw %}");
+    assert_eq!(task(&dag, "a").env["T"], "{{ ds }}");
+    let http = &task(&dag, "b").config;
+    assert_eq!(http["output_on_error"], json!(null));
+    assert_eq!(http["timeout"], json!(60));
+    assert_eq!(task(&dag, "c").config["bash_command"], json!("true"));
+    assert_eq!(
+        serde_json::Value::Object(dag.params.defaults.clone()),
+        json!({"plain": 5, "list": [1, "two"], "none": null, "nested": {"a": {"b": 1}}})
+    );
+}
+
+#[test]
+fn anchors_and_merges_are_read() {
+    let dag = dag(r"
+x-box: &box {operator: bash, bash_command: echo, retries: 1}
+dag_id: anchors
+tasks:
+  a: *box
+  b: {<<: *box, retries: 2}
+  c:
+    <<: [{retries: 9}, *box]
+    needs: &up [a, b]
+  d: {<<: *box, needs: *up}
+");
+    let retries: Vec<u32> = dag.tasks.iter().map(|task| task.retries).collect();
+    assert_eq!(retries, [1, 2, 9, 1]);
+    assert_eq!(upstream(&dag, "d"), ["a", "b"]);
+}
+
+#[test]
+fn files_are_asked_for_then_read() {
+    let text = "dag_id: files\ntasks:\n  a: {operator: sql, conn_id: c, sql: [sql/x.sql, select 1]}\n  \
+                b: {operator: bash, bash_command: ./run.sh}\n  c: {operator: bash, bash_command: bash run.sh}\n";
+    let zones = Zones::bundled();
+    let known = Known::new(&zones);
+    let mut file = SourceFile { name: "f.yaml".into(), text: text.into(), files: BTreeMap::new() };
+    let first = read(&file, &known).remove(0);
+    assert!(first.dag.is_none() && first.diagnostics.is_empty());
+    assert_eq!(first.unread, ["sql/x.sql", "./run.sh"]);
+    file.files.insert("sql/x.sql".into(), Ok("select 2".into()));
+    file.files.insert("./run.sh".into(), Ok("echo".into()));
+    let second = read(&file, &known).remove(0);
+    let dag = second.dag.expect("it loads");
+    assert_eq!(task(&dag, "a").files["sql/x.sql"], "select 2");
+    assert_eq!(second.file_refs, first.file_refs);
+    assert_ne!(second.content_hash, first.content_hash);
+    file.files.insert("./run.sh".into(), Ok("echo 2".into()));
+    assert_ne!(read(&file, &known)[0].content_hash, second.content_hash);
+}
+
+#[test]
+fn line_ends_and_marks_do_not_move_columns() {
+    for text in [
+        "\u{feff}dag_id: x\r\n# 한국어\r\ntasks:\r\n  a: {operator: empty, 설명: 1}\r\n",
+        "dag_id: x\n# 한국어\ntasks:\n  a: {operator: empty, 설명: 1}\n",
+    ] {
+        let documents = read_with("x.yaml", text, None);
+        let found = &documents[0].diagnostics[0];
+        assert_eq!((found.line, found.column, found.end_column), (4, 24, 26), "{text:?}");
+    }
+}
+
+#[test]
+fn limits_answer_at_once() {
+    let big = format!("dag_id: big\ndoc_md: {}\n", "x".repeat(FILE_BYTES_MAX));
+    let check = |text: &str, code: &str| {
+        let documents = read_with("big.yaml", text, None);
+        assert_eq!(documents[0].diagnostics[0].code, code);
+        assert!(documents[0].dag.is_none());
+    };
+    check(&big, "file-too-large");
+    check("", "no-dag");
+    check("# nothing\n", "no-dag");
+    check("- a\n- b\n", "no-dag");
+    let keys: String = (0..20_000).fold("x-a:\n".to_owned(), |mut text, n| {
+        let _ = writeln!(text, "  k{n}: 1");
+        text
+    });
+    check(&keys, "too-many-keys");
+    let tasks: String = (0..5_001).fold("dag_id: many\ntasks:\n".to_owned(), |mut text, n| {
+        let _ = writeln!(text, "  t{n}: {{operator: empty}}");
+        text
+    });
+    check(&tasks, "too-many-tasks");
+}
+
+#[test]
+fn the_same_text_has_the_same_hash() {
+    let files = BTreeMap::new();
+    assert_eq!(content_hash("a: 1\n", &files), content_hash("a: 1", &files));
+    assert_ne!(content_hash("a: 1", &files), content_hash("a: 2", &files));
+    assert_eq!(content_hash("", &files).len(), 64);
+}

@@ -1,0 +1,185 @@
+//! `schedule:` → a timetable.
+//!
+//! Must not know cron: `timetable` reads expressions; here its complaints get their place.
+
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+
+use crate::timetable::{Cron, CronError, Every, Timetable};
+
+use super::duration;
+use super::report::Report;
+use super::source::Span;
+use super::suggest::did_you_mean;
+use super::tree::{Kind, Node, Style};
+use super::value;
+
+/// The forms, for messages.
+const FORMS: &str =
+    "write \"0 15 * * *\", \"@daily\", {every: 30m}, {cron: [a, b]} or null for never by itself";
+
+/// A schedule: how it is shown, and when it fires.
+#[derive(Debug, Default)]
+pub(crate) struct Schedule {
+    pub(crate) text: Option<String>,
+    pub(crate) timetable: Timetable,
+}
+
+/// Reads the value of `schedule`.
+pub(crate) fn read(
+    report: &mut Report<'_>,
+    node: &Node,
+    zone: &TimeZone,
+    data_intervals: bool,
+) -> Schedule {
+    if node.is_null() {
+        return Schedule::default();
+    }
+    let timetable = match &node.kind {
+        Kind::Scalar(_) => text(report, node, zone, data_intervals),
+        Kind::Map(_) => map(report, node, zone, data_intervals),
+        Kind::List(_) => {
+            assets(report, node);
+            None
+        }
+        Kind::Raw(_) => {
+            value::wrong(report, "schedule", node, "a schedule", FORMS);
+            None
+        }
+    };
+    let timetable = timetable.unwrap_or_default();
+    let text = match &node.kind {
+        Kind::Scalar(scalar) => Some(scalar.text.trim().to_owned()),
+        _ => Some(timetable.summary()),
+    };
+    let text = text.filter(|_| timetable != Timetable::Never);
+    Schedule { text, timetable }
+}
+
+fn text(
+    report: &mut Report<'_>,
+    node: &Node,
+    zone: &TimeZone,
+    data_intervals: bool,
+) -> Option<Timetable> {
+    let written = value::text(report, "schedule", node)?;
+    let trimmed = written.trim();
+    if trimmed.eq_ignore_ascii_case("none") {
+        report
+            .note(node.span, "alias", format!("`schedule: {trimmed}` is read as null"))
+            .help("write `schedule: null`");
+        return Some(Timetable::Never);
+    }
+    match Timetable::parse(&written, zone.clone(), data_intervals) {
+        Ok(timetable) => Some(timetable),
+        Err(error) => {
+            let is_duration = !trimmed.contains(' ') && duration::parse(trimmed).is_ok();
+            complain(report, node, &written, &error);
+            if is_duration && let Some(last) = report.found.last_mut() {
+                last.help(format!("for an interval write {{every: {trimmed}}}"));
+            }
+            None
+        }
+    }
+}
+
+/// Adds a cron error at the bytes to blame.
+fn complain(report: &mut Report<'_>, node: &Node, written: &str, error: &CronError) {
+    let mut span = value::value_span(node);
+    if let Kind::Scalar(scalar) = &node.kind
+        && matches!(scalar.style, Style::Plain | Style::Quoted)
+    {
+        let quote = usize::from(scalar.style == Style::Quoted);
+        let start = node.span.start + quote;
+        let part = Span::new(start + error.span.start, start + error.span.end);
+        let whole = Span::new(start, start + written.len());
+        // With escapes in the quotes the bytes of the file are not those of the text.
+        if report.source.slice(whole) == written {
+            span = part;
+        }
+    }
+    let (message, help) = value::advice(&error.to_string());
+    let message = format!("wrong `schedule`: {message}");
+    report.error(span, "bad-cron", message).help(help.unwrap_or_else(|| FORMS.to_owned()));
+}
+
+fn map(
+    report: &mut Report<'_>,
+    node: &Node,
+    zone: &TimeZone,
+    data_intervals: bool,
+) -> Option<Timetable> {
+    let entries = node.map().unwrap_or_default();
+    let mut found = None;
+    for entry in entries {
+        match entry.key.as_str() {
+            "every" | "interval" => found = every(report, &entry.value, data_intervals),
+            "cron" => found = crons(report, &entry.value, zone, data_intervals),
+            "assets" | "datasets" | "asset" => assets(report, &entry.value),
+            word => {
+                let hint = did_you_mean(word, ["every", "cron", "assets"]);
+                let message = format!("unknown key \"{word}\" in `schedule`{hint}");
+                report.error(entry.key_span, "unknown-key", message).help(FORMS);
+            }
+        }
+    }
+    match entries {
+        [] => value::wrong(report, "schedule", node, "a schedule", FORMS),
+        [_] => {}
+        [_, second, ..] => {
+            let message = "`schedule` has several forms at once";
+            report.error(second.key_span, "bad-schedule", message).help("keep one of them");
+        }
+    }
+    found
+}
+
+fn every(report: &mut Report<'_>, node: &Node, data_intervals: bool) -> Option<Timetable> {
+    let seconds = value::seconds(report, "every", node)?;
+    let length = SignedDuration::try_from_secs_f64(seconds).unwrap_or(SignedDuration::MAX);
+    match Every::new(length) {
+        Ok(every) => Some(Timetable::Every { every, data_intervals }),
+        Err(error) => {
+            let (message, help) = value::advice(&error.to_string());
+            report
+                .error(value::value_span(node), "bad-schedule", message)
+                .help(help.unwrap_or_else(|| FORMS.to_owned()));
+            None
+        }
+    }
+}
+
+fn crons(
+    report: &mut Report<'_>,
+    node: &Node,
+    zone: &TimeZone,
+    data_intervals: bool,
+) -> Option<Timetable> {
+    let mut crons = Vec::new();
+    let written = value::texts(report, "cron", node)?;
+    if written.is_empty() {
+        value::wrong(report, "cron", node, "at least one cron expression", FORMS);
+        return None;
+    }
+    for (text, item) in &written {
+        match Cron::parse(text) {
+            Ok(cron) => crons.push(cron),
+            Err(error) => complain(report, item, text, &error),
+        }
+    }
+    (crons.len() == written.len()).then(|| Timetable::Cron {
+        crons,
+        zone: zone.clone(),
+        data_intervals,
+    })
+}
+
+fn assets(report: &mut Report<'_>, node: &Node) {
+    report
+        .error(
+            value::value_span(node),
+            "not-supported",
+            "a schedule by assets is not supported yet",
+        )
+        .help("start the DAG by hand or by cron: `schedule: null`, `schedule: \"@daily\"`");
+}
