@@ -21,6 +21,9 @@ pub type TiKey = i64;
 /// The number of a DAG version, chosen by the leader.
 pub type VersionKey = i64;
 
+/// The XCom key under which a task's metrics are kept, as one map of numbers by name.
+pub const METRICS_KEY: &str = "metrics";
+
 /// One attempt at a task instance: what leases, results and logs are fenced by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AttemptKey {

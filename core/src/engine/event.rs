@@ -48,11 +48,13 @@ pub enum Event {
         /// The DAG of its version.
         dag: Arc<Dag>,
     },
-    /// The states of the previous run's task instances, for `depends_on_past`; sent before the
-    /// run is created or together with the snapshot, when that run is not in memory.
+    /// The states of the previous run's task instances, for `depends_on_past`: the answer to
+    /// [`Effects::past_wanted`]. What looks back waits for it.
     PastLoaded {
-        /// The run that will look back.
+        /// The run that looks back.
         run: RunKey,
+        /// The run it looks back to; absent when there is none.
+        previous: Option<RunKey>,
         /// The states there.
         states: BTreeMap<TaskId, TaskState>,
     },
@@ -264,4 +266,21 @@ pub struct Effects {
     pub answer: Option<Result<Value, Refusal>>,
     /// A result or loss that came for an attempt which is no longer current: nothing changed.
     pub fenced: bool,
+    /// Previous runs to look up once `changes` are committed; each is answered by
+    /// [`Event::PastLoaded`].
+    pub past_wanted: Vec<PastWanted>,
+}
+
+/// A run with tasks that look back (`depends_on_past`) asks for the run before it: of the same
+/// DAG, with the greatest logical date (`run_after` where it has none) earlier than `before`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastWanted {
+    /// The run that looks back.
+    pub run: RunKey,
+    /// Its DAG.
+    pub dag_id: DagId,
+    /// Its own date.
+    pub before: Timestamp,
+    /// Only runs made by the schedule count (Airflow: so with `catchup`).
+    pub scheduled_only: bool,
 }

@@ -1,0 +1,200 @@
+//! Admission: which scheduled task instances may be queued, and what each of the others waits for.
+//!
+//! A task instance passes these gates in order: its run is running and its DAG not paused, its
+//! run's `max_active_tasks`, its task's `max_active_tis_per_dag`, its pools. Instances of one run
+//! with the same needs stand in one group; only the first of a group is ever looked at, and the
+//! group waits at the first gate that holds it back until something is freed there. An instance
+//! that needs more free slots of a pool than there are holds back those behind it, so that it does
+//! not starve; one that needs more than the pool has does not.
+
+use super::Engine;
+use super::layout::{DECISION_PROFILE, Profile};
+use super::line::{Gate, Rank};
+use super::run::Run;
+use super::step::Step;
+use super::transition::TaskEvent;
+use crate::record::RunKey;
+use crate::state::RunState;
+
+impl Engine {
+    /// Looks at the next group in line; false when there is none.
+    pub(super) fn admit_next(&mut self, step: &mut Step) -> bool {
+        if let Some((rank, run, profile)) = self.lines.agenda.pop_first() {
+            self.try_first(step, rank, run, profile);
+            return true;
+        }
+        let Some(gate) = self.lines.freed.pop_first() else { return false };
+        let first = self.lines.waiting(&gate).and_then(|waiting| waiting.first().copied());
+        if let Some((rank, run, profile)) = first {
+            self.unpark(run, profile);
+            self.lines.agenda.insert((rank, run, profile));
+            // What is left may be enough for the next.
+            self.lines.freed.insert(gate);
+        }
+        true
+    }
+
+    fn try_first(&mut self, step: &mut Step, rank: Rank, key: RunKey, profile: u16) {
+        let Some(run) = self.runs.get(&key) else { return };
+        let Some(group) = run.groups.get(&profile) else { return };
+        if group.waiting.first() != Some(&rank) || group.parked.is_some() {
+            return;
+        }
+        let gate = self.gate(run, profile, None).or_else(|| self.gate_by_order(key, profile, rank));
+        match gate {
+            None => self.admit(step, key, rank.slot),
+            Some(gate) => self.park(key, profile, rank, gate),
+        }
+    }
+
+    fn admit(&mut self, step: &mut Step, key: RunKey, slot: u32) {
+        let now = step.now;
+        self.apply(step, key, slot, TaskEvent::Admitted, |row| {
+            row.queued_at = Some(now);
+            row.retry_at = None;
+        });
+        let run = self.runs.get(&key);
+        if run.and_then(|run| run.node(slot)).is_some_and(|node| node.is_instant) {
+            self.succeed_at_once(step, key, slot);
+        }
+    }
+
+    /// The first gate that holds a profile of a run back; `except` leaves one pool out.
+    pub(super) fn gate(&self, run: &Run, profile: u16, except: Option<&str>) -> Option<Gate> {
+        let is_paused = self.dags.get(&run.cell.row().dag_id).is_none_or(|dag| dag.row.is_paused);
+        if run.cell.state() != RunState::Running || is_paused {
+            return Some(Gate::Closed);
+        }
+        if profile == DECISION_PROFILE {
+            return None;
+        }
+        if run.active >= run.layout.dag.max_active_tasks {
+            return Some(Gate::Tasks);
+        }
+        let needs = run.layout.profiles.get(profile as usize)?;
+        if let Some(gate) = self.limit_gate(run, needs) {
+            return Some(gate);
+        }
+        needs.pools.iter().filter(|(name, _)| Some(name.as_str()) != except).find_map(
+            |(name, slots)| match self.lines.pools.get(name) {
+                Some(pool) if pool.is_narrower_than(*slots) => Some(Gate::TooWide(name.clone())),
+                Some(pool) if pool.fits(*slots) => None,
+                _ => Some(Gate::Pool(name.clone())),
+            },
+        )
+    }
+
+    fn limit_gate(&self, run: &Run, needs: &Profile) -> Option<Gate> {
+        let task_id = needs.limited.as_ref()?;
+        let slot = run.layout.find(task_id.as_str())?;
+        let most = run.layout.task(slot).max_active_tis_per_dag?;
+        let key = (run.layout.dag.dag_id.clone(), task_id.clone());
+        let active = self.lines.limits.get(&key).map_or(0, |limit| limit.active);
+        (active >= most).then(|| Gate::Limit(key.0, key.1))
+    }
+
+    /// A pool where somebody ahead in line waits for nothing but more free slots.
+    fn gate_by_order(&mut self, key: RunKey, profile: u16, rank: Rank) -> Option<Gate> {
+        if profile == DECISION_PROFILE {
+            return None;
+        }
+        let needs = self.runs.get(&key)?.layout.profiles.get(profile as usize)?.clone();
+        needs.pools.iter().find_map(|(name, _)| {
+            let ahead = self.lines.pools.get(name)?.waiting.range(..(rank, key, profile));
+            let mut displaced = Vec::new();
+            let mut is_held = false;
+            for &(first, run, profile) in ahead {
+                let Some(other) = self.runs.get(&run) else { continue };
+                match self.gate(other, profile, Some(name)) {
+                    None => is_held = true,
+                    // It waits in the wrong line by now.
+                    Some(Gate::Closed | Gate::Tasks | Gate::Limit(..)) => {
+                        displaced.push((first, run, profile));
+                    }
+                    Some(Gate::Pool(_) | Gate::TooWide(_)) => {}
+                }
+                if is_held {
+                    break;
+                }
+            }
+            for (first, run, profile) in displaced {
+                self.unpark(run, profile);
+                self.lines.agenda.insert((first, run, profile));
+            }
+            is_held.then(|| Gate::Pool(name.clone()))
+        })
+    }
+
+    fn park(&mut self, key: RunKey, profile: u16, rank: Rank, gate: Gate) {
+        if let Some(waiting) = self.lines.waiting(&gate) {
+            waiting.insert((rank, key, profile));
+            if waiting.first() == Some(&(rank, key, profile)) {
+                // The first in line cannot go: nobody there can.
+                self.lines.freed.remove(&gate);
+            }
+        }
+        let group = self.runs.get_mut(&key).and_then(|run| run.groups.get_mut(&profile));
+        if let Some(group) = group {
+            group.parked = Some((gate, rank));
+        }
+    }
+
+    pub(super) fn unpark(&mut self, key: RunKey, profile: u16) {
+        let group = self.runs.get_mut(&key).and_then(|run| run.groups.get_mut(&profile));
+        if let Some((gate, rank)) = group.and_then(|group| group.parked.take())
+            && let Some(waiting) = self.lines.waiting(&gate)
+        {
+            waiting.remove(&(rank, key, profile));
+        }
+    }
+
+    /// Has the groups of a run that wait at one of its own gates looked at again.
+    pub(super) fn open_gate(&mut self, key: RunKey, gate: &Gate) {
+        let Some(run) = self.runs.get_mut(&key) else { return };
+        for (profile, group) in &mut run.groups {
+            if group.parked.as_ref().is_some_and(|(at, _)| at == gate) {
+                group.parked = None;
+                if let Some(first) = group.waiting.first() {
+                    self.lines.agenda.insert((*first, key, *profile));
+                }
+            }
+        }
+    }
+
+    /// Puts a scheduled task instance in line.
+    pub(super) fn join_group(&mut self, key: RunKey, slot: u32) {
+        let Some(run) = self.runs.get_mut(&key) else { return };
+        let (profile, rank) = (run.profile(slot), run.rank(slot));
+        let group = run.groups.entry(profile).or_default();
+        group.waiting.insert(rank);
+        if group.waiting.first() == Some(&rank) {
+            self.unpark(key, profile);
+            self.lines.agenda.insert((rank, key, profile));
+        }
+    }
+
+    /// Takes a scheduled task instance out of line.
+    pub(super) fn leave_group(&mut self, key: RunKey, slot: u32) {
+        let Some(run) = self.runs.get_mut(&key) else { return };
+        let (profile, rank) = (run.profile(slot), run.rank(slot));
+        let Some(group) = run.groups.get_mut(&profile) else { return };
+        let was_first = group.waiting.first() == Some(&rank);
+        group.waiting.remove(&rank);
+        if !was_first {
+            return;
+        }
+        let next = group.waiting.first().copied();
+        self.unpark(key, profile);
+        self.lines.agenda.remove(&(rank, key, profile));
+        match next {
+            Some(next) => {
+                self.lines.agenda.insert((next, key, profile));
+            }
+            None => {
+                if let Some(run) = self.runs.get_mut(&key) {
+                    run.groups.remove(&profile);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! `depends_on_past` and `wait_for_downstream`: what the previous run says about a task.
+//!
+//! The previous run is the one before by logical date. The engine knows it when it is in memory;
+//! otherwise it asks the shell ([`super::Effects::past_wanted`]) and what looks back waits.
+
+use std::collections::BTreeMap;
+
+use super::Engine;
+use super::event::PastWanted;
+pub(super) use super::run::Past;
+use super::run::Run;
+use super::step::Step;
+use crate::ids::{DagId, TaskId};
+use crate::record::RunKey;
+use crate::state::{RunState, TaskState};
+
+/// Why the past holds a task back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum PastGate {
+    /// The previous run is being looked up.
+    Unknown,
+    /// This task of the previous run is in this state.
+    State(TaskId, TaskState),
+}
+
+impl Engine {
+    /// What in the previous run holds the task of a slot back, if anything.
+    pub(super) fn past_gate(&self, run: &Run, slot: u32) -> Option<PastGate> {
+        let task = run.task(slot)?;
+        if !(task.depends_on_past || task.wait_for_downstream) {
+            return None;
+        }
+        let state_there = |task_id: &TaskId| match &run.past {
+            Past::Ended { states, .. } => states.get(task_id).copied(),
+            Past::Live(key) => {
+                let previous = self.runs.get(key)?;
+                let slot = previous.layout.find(task_id.as_str())?;
+                Some(previous.ti(slot).state())
+            }
+            Past::Unknown | Past::None => None,
+        };
+        if run.past == Past::Unknown {
+            return Some(PastGate::Unknown);
+        }
+        let below = run.node(slot).map(|node| node.downstream.as_slice()).unwrap_or_default();
+        let below = below.iter().filter(|_| task.wait_for_downstream);
+        let below = below.map(|&down| &run.layout.task(down).task_id);
+        std::iter::once(&task.task_id).chain(below).find_map(|task_id| {
+            let state = state_there(task_id)?;
+            let is_well = matches!(state, TaskState::Success | TaskState::Skipped);
+            (!is_well).then(|| PastGate::State(task_id.clone(), state))
+        })
+    }
+
+    /// Has the previous run looked up.
+    pub(super) fn ask_past(&mut self, step: &mut Step, key: RunKey) {
+        let Some(run) = self.runs.get_mut(&key) else { return };
+        if !run.layout.looks_back {
+            run.past = Past::None;
+            return;
+        }
+        run.past = Past::Unknown;
+        step.past_wanted.push(PastWanted {
+            run: key,
+            dag_id: run.cell.row().dag_id.clone(),
+            before: run.date(),
+            scheduled_only: run.layout.dag.catchup,
+        });
+    }
+
+    /// Has later runs of a DAG look up their past again, since a run came or went before them.
+    pub(super) fn ask_past_after(&mut self, step: &mut Step, key: RunKey) {
+        let Some(run) = self.runs.get(&key) else { return };
+        let date = run.date();
+        let later: Vec<RunKey> = self
+            .siblings(&run.cell.row().dag_id)
+            .filter(|&other| other != key)
+            .filter(|other| {
+                self.runs.get(other).is_some_and(|run| run.past != Past::None && run.date() > date)
+            })
+            .collect();
+        for other in later {
+            self.ask_past(step, other);
+        }
+    }
+
+    /// The unfinished runs of a DAG.
+    pub(super) fn siblings(&self, dag_id: &DagId) -> impl Iterator<Item = RunKey> + '_ {
+        self.dags.get(dag_id).into_iter().flat_map(|entry| {
+            entry.running.iter().copied().chain(entry.queued.iter().map(|(_, run)| *run))
+        })
+    }
+
+    /// Takes the answer about a previous run.
+    pub(super) fn load_past(
+        &mut self,
+        step: &mut Step,
+        key: RunKey,
+        previous: Option<RunKey>,
+        states: BTreeMap<TaskId, TaskState>,
+    ) {
+        let is_live = previous.is_some_and(|previous| self.runs.contains_key(&previous));
+        let Some(run) = self.runs.get_mut(&key) else { return };
+        run.past = match previous {
+            Some(previous) if is_live => Past::Live(previous),
+            _ => Past::Ended { previous, states },
+        };
+        let waiting = std::mem::take(&mut run.waiting_for_past);
+        step.evaluate.extend(waiting.into_iter().map(|slot| (key, slot)));
+        step.check.insert(key);
+    }
+
+    /// A task instance ended or was cleared: the next run's may look back at it.
+    pub(super) fn wake_successors(&self, step: &mut Step, key: RunKey, slot: u32) {
+        let Some(run) = self.runs.get(&key) else { return };
+        if !run.layout.looks_back {
+            return;
+        }
+        let Some(entry) = self.dags.get(&run.cell.row().dag_id) else { return };
+        let task_id = &run.ti(slot).row().task_id;
+        for other in &entry.running {
+            let Some(successor) = self.runs.get(other) else { continue };
+            if successor.past != Past::Live(key) || successor.cell.state() != RunState::Running {
+                continue;
+            }
+            let Some(here) = successor.layout.find(task_id.as_str()) else { continue };
+            step.evaluate.push_back((*other, here));
+            let above = &successor.layout.node(here).upstream;
+            step.evaluate.extend(above.iter().map(|&up| (*other, up)));
+        }
+    }
+
+    /// A run that had ended is in memory again: who looked back at its rows looks at it.
+    pub(super) fn relink_past(&mut self, key: RunKey) {
+        for run in self.runs.values_mut() {
+            let was = matches!(&run.past, Past::Ended { previous, .. } if *previous == Some(key));
+            if was {
+                run.past = Past::Live(key);
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The engine made again from its rows, after a restart or a commit that failed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::create::assemble;
+use super::event::Effects;
+use super::layout::Layout;
+use super::step::Step;
+use super::{DagEntry, Engine, EngineConfig, Numbers, default_pool};
+use crate::dag::{DEFAULT_POOL, Dag};
+use crate::record::{Change, RunRow, Snapshot, TiRow, VersionKey};
+
+impl Engine {
+    /// Makes the engine that the rows describe. `dags` are the parsed versions; an unfinished run
+    /// whose version is missing there stands still ([`Engine::unreadable_runs`]), the others go on.
+    /// Attempts that run stay running: their leases are the shell's. The effects are what is due
+    /// by now and are written like those of a step.
+    pub fn restore<S: std::hash::BuildHasher>(
+        config: EngineConfig,
+        snapshot: Snapshot,
+        dags: HashMap<VersionKey, Arc<Dag>, S>,
+        now: Timestamp,
+    ) -> (Self, Effects) {
+        let mut engine = Self::new(config);
+        let mut step = Step::new(now);
+        engine.last = Numbers {
+            run: snapshot.last_run,
+            ti: snapshot.last_ti,
+            version: snapshot.last_version,
+            notice: snapshot.last_notice,
+        };
+        engine.lines.pools.clear();
+        for pool in snapshot.pools {
+            let name = pool.name.clone();
+            engine.lines.pool(&name).row = Some(pool);
+        }
+        if engine.lines.pool(DEFAULT_POOL).row.is_none() {
+            engine.lines.pool(DEFAULT_POOL).row = Some(default_pool());
+            step.rest.push(Change::Pool(default_pool()));
+        }
+        let layouts: BTreeMap<VersionKey, Arc<Layout>> = snapshot
+            .versions
+            .iter()
+            .filter_map(|version| {
+                let dag = Arc::clone(dags.get(&version.id)?);
+                let layout = Layout::new(version.id, version.file.clone(), dag);
+                Some((version.id, Arc::new(layout)))
+            })
+            .collect();
+        for row in snapshot.dags {
+            let version = snapshot.versions.iter().find(|version| version.id == row.version);
+            let mut entry = DagEntry::new(row);
+            entry.layout = layouts.get(&entry.row.version).cloned();
+            if let Some(version) = version {
+                entry.content_hash.clone_from(&version.content_hash);
+                entry.version_number = version.version_number;
+            }
+            step.plan.insert(entry.row.dag_id.clone());
+            engine.dags.insert(entry.row.dag_id.clone(), entry);
+        }
+        let mut tis: BTreeMap<_, Vec<TiRow>> = BTreeMap::new();
+        for ti in snapshot.tis {
+            tis.entry(ti.run).or_default().push(ti);
+        }
+        let mut runs = snapshot.runs;
+        runs.sort_by_key(|run| run.id);
+        for row in runs {
+            let rows = tis.remove(&row.id).unwrap_or_default();
+            match layouts.get(&row.version) {
+                Some(layout) => engine.restore_run(&mut step, row, rows, layout),
+                None => {
+                    engine.unreadable.insert(row.id);
+                }
+            }
+        }
+        engine.fire_timers(&mut step);
+        engine.settle(&mut step);
+        let effects = engine.close(step);
+        (engine, effects)
+    }
+
+    fn restore_run(&mut self, step: &mut Step, row: RunRow, tis: Vec<TiRow>, layout: &Arc<Layout>) {
+        let key = row.id;
+        let run = assemble(row, tis, layout, &mut self.last);
+        self.insert_run(run);
+        self.enter_run(step, key);
+    }
+}

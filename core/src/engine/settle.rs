@@ -1,0 +1,94 @@
+//! What follows by itself until nothing more follows: timers, counting, rules, admission, ends.
+//!
+//! The order of the work lists is fixed, so that the same events give the same effects.
+
+use std::sync::Arc;
+
+use super::Engine;
+use super::step::Step;
+use super::transition::TaskEvent;
+use crate::ids::DagId;
+use crate::record::{RunKey, TiKey};
+use crate::state::TaskState;
+
+/// What is due at an instant.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// The retry delay of a task instance is over.
+    Retry(TiKey),
+    /// A queued run may start.
+    Start(RunKey),
+    /// A run has run too long.
+    TimeOut(RunKey),
+    /// A timetable's next run is due.
+    Plan(DagId),
+}
+
+impl Engine {
+    /// Does what time has made due.
+    pub(super) fn fire_timers(&mut self, step: &mut Step) {
+        while let Some((at, _)) = self.timers.first()
+            && *at <= step.now
+        {
+            let Some((_, timer)) = self.timers.pop_first() else { return };
+            match timer {
+                Timer::Retry(ti) => self.retry_is_due(step, ti),
+                Timer::Start(run) => {
+                    if let Some(run) = self.runs.get(&run) {
+                        step.plan.insert(run.cell.row().dag_id.clone());
+                    }
+                }
+                Timer::TimeOut(run) => self.time_out(step, run),
+                Timer::Plan(dag_id) => {
+                    if let Some(entry) = self.dags.get_mut(&dag_id) {
+                        entry.timer = None;
+                        step.plan.insert(dag_id);
+                    }
+                }
+            }
+        }
+    }
+
+    fn retry_is_due(&mut self, step: &mut Step, ti: TiKey) {
+        let Some(&(run, slot)) = self.tis.get(&ti) else { return };
+        let Some(state) = self.runs.get(&run).map(|run| run.ti(slot).state()) else { return };
+        match state {
+            TaskState::UpForRetry => self.schedule(step, run, slot, TaskEvent::RetryDue),
+            // An attempt was lost and is handed out again after a pause.
+            TaskState::Scheduled => self.join_group(run, slot),
+            _ => {}
+        }
+    }
+
+    /// Works until nothing follows any more.
+    pub(super) fn settle(&mut self, step: &mut Step) {
+        loop {
+            if let Some(run) = step.recount.pop_first() {
+                self.recount(step, run);
+            } else if let Some((run, slot)) = step.evaluate.pop_front() {
+                self.evaluate(step, run, slot);
+            } else if self.admit_next(step) {
+                // One admission may make work for the lists above.
+            } else if let Some(run) = step.check.pop_first() {
+                self.check_run(step, run);
+            } else if let Some(dag_id) = step.plan.pop_first() {
+                self.start_runs(step, &dag_id);
+                self.plan_runs(step, &dag_id);
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// Counts a run again and has every undecided task instance looked at.
+    fn recount(&mut self, step: &mut Step, key: RunKey) {
+        let Some(run) = self.runs.get_mut(&key) else { return };
+        run.recount();
+        run.waiting_for_past.clear();
+        let layout = Arc::clone(&run.layout);
+        let undecided = (0..layout.nodes.len()).filter_map(|slot| u32::try_from(slot).ok());
+        let undecided = undecided.filter(|&slot| run.ti(slot).state() == TaskState::NoStatus);
+        step.evaluate.extend(undecided.map(|slot| (key, slot)));
+        step.check.insert(key);
+    }
+}

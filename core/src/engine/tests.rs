@@ -1,0 +1,7 @@
+//! Tests of the engine: vectors, transcripts, and properties over random runs.
+
+mod outcomes;
+mod random;
+mod rows;
+mod scenario;
+mod world;

@@ -1,0 +1,366 @@
+//! An engine with a row store, a clock that is set by hand, and checks after every step.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use jiff::{SignedDuration, Timestamp};
+use petgraph::graph::DiGraph;
+use serde_json::{Map, Value, json};
+
+use super::rows::Rows;
+use crate::dag::{Callbacks, DEFAULT_POOL, Dag, Params, Task};
+use crate::engine::{
+    Clear, DagLoaded, Effects, Engine, EngineConfig, Event, Mark, Order, Refusal, SCHEDULER,
+    Selection, Trigger, fold,
+};
+use crate::ids::{DagId, RunId, TaskId};
+use crate::operator::Place;
+use crate::record::{AttemptKey, RunKey, TiKey, VersionKey};
+use crate::state::{RunState, RunType, TaskState, TriggerRule, TriggeredBy, WeightRule};
+use crate::timetable::Timetable;
+use crate::wire::{AttemptResult, Outcome};
+
+pub(super) fn at(text: &str) -> Timestamp {
+    text.parse().expect("an instant")
+}
+
+pub(super) fn dag_id(text: &str) -> DagId {
+    DagId::new(text).expect("a dag id")
+}
+
+pub(super) fn task_id(text: &str) -> TaskId {
+    TaskId::new(text).expect("a task id")
+}
+
+/// A bash task with Airflow's defaults.
+pub(super) fn task(id: &str) -> Task {
+    Task {
+        task_id: task_id(id),
+        task_display_name: None,
+        doc_md: None,
+        owner: String::new(),
+        operator: "bash".to_owned(),
+        config: Map::new(),
+        place: Place::Worker,
+        trigger_rule: TriggerRule::AllSuccess,
+        retries: 0,
+        retry_delay_secs: 300.0,
+        retry_exponential_backoff: 0.0,
+        max_retry_delay_secs: None,
+        no_retry_exit_codes: Vec::new(),
+        execution_timeout_secs: None,
+        depends_on_past: false,
+        wait_for_downstream: false,
+        pools: IndexMap::from([(DEFAULT_POOL.to_owned(), 1)]),
+        priority_weight: 1,
+        weight_rule: WeightRule::Absolute,
+        effective_priority: 1,
+        queue: "default".to_owned(),
+        resources: IndexMap::new(),
+        max_active_tis_per_dag: None,
+        env: IndexMap::new(),
+        append_env: false,
+        env_file: None,
+        do_xcom_push: true,
+        when: None,
+        inlets: Vec::new(),
+        outlets: Vec::new(),
+        callbacks: Callbacks::default(),
+        is_setup: false,
+        is_teardown: false,
+        files: IndexMap::new(),
+    }
+}
+
+/// The same task as another operator, decided in the scheduler.
+pub(super) fn decision(id: &str, operator: &str) -> Task {
+    Task { operator: operator.to_owned(), place: Place::Scheduler, ..task(id) }
+}
+
+/// A DAG of tasks, each with the names of its upstreams.
+pub(super) fn dag(name: &str, tasks: Vec<(Task, &[&str])>) -> Dag {
+    let mut graph = DiGraph::new();
+    let nodes: BTreeMap<String, _> = tasks
+        .iter()
+        .enumerate()
+        .map(|(index, (task, _))| (task.task_id.as_str().to_owned(), graph.add_node(index)))
+        .collect();
+    for (task, needs) in &tasks {
+        for up in *needs {
+            graph.add_edge(nodes[*up], nodes[task.task_id.as_str()], ());
+        }
+    }
+    Dag {
+        dag_id: dag_id(name),
+        dag_display_name: None,
+        description: None,
+        doc_md: None,
+        owner: String::new(),
+        tags: Vec::new(),
+        schedule_text: None,
+        timetable: Timetable::Never,
+        timezone: "UTC".to_owned(),
+        start_date: None,
+        end_date: None,
+        catchup: false,
+        max_active_runs: 16,
+        max_active_tasks: 16,
+        max_consecutive_failed_dag_runs: 0,
+        dagrun_timeout_secs: None,
+        fail_fast: false,
+        is_paused_upon_creation: Some(false),
+        params: Params::default(),
+        macros: IndexMap::new(),
+        render_template_as_native_obj: false,
+        callbacks: Callbacks::default(),
+        tasks: tasks.into_iter().map(|(task, _)| task).collect(),
+        graph,
+    }
+}
+
+pub(super) struct World {
+    pub(super) engine: Engine,
+    pub(super) rows: Rows,
+    pub(super) now: Timestamp,
+    pub(super) dags: HashMap<VersionKey, Arc<Dag>>,
+    pub(super) kills: Vec<AttemptKey>,
+    loaded: u32,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let mut world = Self {
+            engine: Engine::new(EngineConfig::default()),
+            rows: Rows::default(),
+            now: at("2025-01-01T00:00:00Z"),
+            dags: HashMap::new(),
+            kills: Vec::new(),
+            loaded: 0,
+        };
+        world.restart();
+        world
+    }
+
+    /// The engine is made again from the rows.
+    pub(super) fn restart(&mut self) {
+        let (engine, effects) = Engine::restore(
+            EngineConfig::default(),
+            self.rows.snapshot(),
+            self.dags.clone(),
+            self.now,
+        );
+        self.engine = engine;
+        self.take(effects);
+    }
+
+    pub(super) fn load(&mut self, dag: Dag) {
+        self.loaded += 1;
+        let dag = Arc::new(dag);
+        let effects = self.engine.step(
+            Event::DagLoaded(Box::new(DagLoaded {
+                content_hash: format!("hash {}", self.loaded),
+                file: format!("{}.yaml", dag.dag_id),
+                source: "".into(),
+                files: Arc::default(),
+                paused_by_default: true,
+                dag: Arc::clone(&dag),
+            })),
+            self.now,
+        );
+        for change in &effects.changes {
+            if let crate::record::Change::Version(row) = change {
+                self.dags.insert(row.id, Arc::clone(&dag));
+            }
+        }
+        self.take(effects);
+    }
+
+    pub(super) fn step(&mut self, event: Event) -> Effects {
+        let effects = self.engine.step(event, self.now);
+        self.take(effects)
+    }
+
+    fn take(&mut self, mut effects: Effects) -> Effects {
+        self.rows.apply(&effects.changes);
+        self.kills.extend(effects.kills.iter().map(|kill| kill.key));
+        self.check();
+        for wanted in std::mem::take(&mut effects.past_wanted) {
+            let previous = self
+                .rows
+                .runs
+                .values()
+                .filter(|run| run.dag_id == wanted.dag_id && run.id != wanted.run)
+                .filter(|run| !wanted.scheduled_only || run.run_type == RunType::Scheduled)
+                .filter(|run| run.logical_date.unwrap_or(run.run_after) < wanted.before)
+                .max_by_key(|run| (run.logical_date.unwrap_or(run.run_after), run.id))
+                .map(|run| run.id);
+            let tis = previous.map(|run| self.rows.tis_of(run)).unwrap_or_default();
+            let states = tis.into_iter().map(|ti| (ti.task_id, ti.state)).collect();
+            self.step(Event::PastLoaded { run: wanted.run, previous, states });
+        }
+        effects
+    }
+
+    /// Memory and rows agree, and so do the events.
+    fn check(&self) {
+        for run in self.engine.runs() {
+            assert_eq!(Some(run), self.rows.runs.get(&run.id), "run {}", run.run_id);
+            for ti in self.engine.tis_of(run.id) {
+                assert_eq!(Some(ti), self.rows.tis.get(&ti.id));
+            }
+        }
+        let folded = fold(&self.rows.events).expect("the events follow from each other");
+        for (key, run) in &self.rows.runs {
+            assert_eq!(folded.runs.get(key), Some(&run.state), "{}", run.run_id);
+        }
+        for (key, ti) in &self.rows.tis {
+            let state = folded.tis.get(key).map_or(TaskState::NoStatus, |(state, _)| *state);
+            assert_eq!(state, ti.state, "{} from events", ti.task_id);
+        }
+        self.engine.check();
+    }
+
+    pub(super) fn order(&mut self, order: Order) -> Result<Value, Refusal> {
+        self.load_for(&order);
+        self.step(Event::Order(Box::new(order))).answer.expect("an order is answered")
+    }
+
+    /// Brings an ended run back for an order, as the shell does.
+    fn load_for(&mut self, order: &Order) {
+        let (dag_id, run_id) = match order {
+            Order::Clear(clear) => (&clear.dag_id, &clear.run_id),
+            Order::Mark(mark) => (&mark.dag_id, &mark.run_id),
+            Order::MarkRun { dag_id, run_id, .. }
+            | Order::DeleteRun { dag_id, run_id, .. }
+            | Order::Note { dag_id, run_id, .. } => (dag_id, run_id),
+            _ => return,
+        };
+        if self.engine.find_run(dag_id, run_id).is_some() {
+            return;
+        }
+        let row = self.rows.runs.values().find(|r| r.dag_id == *dag_id && r.run_id == *run_id);
+        let Some(row) = row.cloned() else { return };
+        let (tis, dag) = (self.rows.tis_of(row.id), Arc::clone(&self.dags[&row.version]));
+        self.step(Event::RunLoaded { run: Box::new(row), tis, dag });
+    }
+
+    pub(super) fn trigger(&mut self, dag: &str, date: &str) -> RunKey {
+        let order = Order::Trigger(Trigger {
+            dag_id: dag_id(dag),
+            run_id: None,
+            run_type: RunType::Manual,
+            logical_date: Some(at(date)),
+            data_interval: None,
+            run_after: None,
+            conf: None,
+            note: None,
+            triggered_by: TriggeredBy::Test,
+            actor: None,
+        });
+        let answer = self.order(order).expect("a run");
+        let run_id = RunId::new(answer.as_str().expect("a run id")).expect("a run id");
+        let found = self.rows.runs.values().find(|run| run.run_id == run_id);
+        found.expect("the run exists").id
+    }
+
+    pub(super) fn clear(&mut self, run: RunKey, selection: Selection) -> Result<Value, Refusal> {
+        let row = &self.rows.runs[&run];
+        self.order(Order::Clear(Clear {
+            dag_id: row.dag_id.clone(),
+            run_id: row.run_id.clone(),
+            selection,
+            reset_dag_run: true,
+            run_on_latest_version: false,
+            actor: Some("ann".to_owned()),
+        }))
+    }
+
+    pub(super) fn mark(&mut self, run: RunKey, task: &str, state: TaskState) {
+        let row = &self.rows.runs[&run];
+        let order = Order::Mark(Mark {
+            dag_id: row.dag_id.clone(),
+            run_id: row.run_id.clone(),
+            selection: Selection { task_ids: vec![task_id(task)], ..Selection::default() },
+            state,
+            actor: Some("ann".to_owned()),
+        });
+        self.order(order).expect("a mark");
+    }
+
+    pub(super) fn advance(&mut self, secs: i64) {
+        self.now = self.now.checked_add(SignedDuration::from_secs(secs)).expect("in range");
+        self.step(Event::Tick);
+    }
+
+    /// The task instance of a task, by the name of its task.
+    pub(super) fn ti(&self, run: RunKey, task: &str) -> TiKey {
+        let found = self.rows.tis.values().find(|ti| ti.run == run && ti.task_id == *task);
+        found.unwrap_or_else(|| panic!("no task instance {task}")).id
+    }
+
+    pub(super) fn queued(&self) -> Vec<String> {
+        let name = |ti: TiKey| self.rows.tis[&ti].task_id.to_string();
+        self.engine.queued().map(|queued| name(queued.ti)).collect()
+    }
+
+    pub(super) fn assign(&mut self, ti: TiKey) -> AttemptKey {
+        let place = self.engine.queued().find(|queued| queued.ti == ti).map(|queued| queued.place);
+        let worker = if place == Some(Place::Scheduler) { SCHEDULER } else { "w1" };
+        let event = Event::Assign { ti, worker: worker.to_owned() };
+        self.step(event).assigned.expect("it was queued")
+    }
+
+    pub(super) fn start(&mut self, run: RunKey, task: &str) -> AttemptKey {
+        self.assign(self.ti(run, task))
+    }
+
+    pub(super) fn finish(&mut self, key: AttemptKey, outcome: Outcome) -> Effects {
+        self.step(Event::Finished(Box::new(AttemptResult::new(key, outcome))))
+    }
+
+    /// Starts and ends a task.
+    pub(super) fn run(&mut self, run: RunKey, task: &str, outcome: Outcome) {
+        let key = self.start(run, task);
+        self.finish(key, outcome);
+    }
+
+    pub(super) fn state(&self, run: RunKey, task: &str) -> TaskState {
+        self.rows.tis[&self.ti(run, task)].state
+    }
+
+    pub(super) fn run_state(&self, run: RunKey) -> RunState {
+        self.rows.runs[&run].state
+    }
+
+    /// `run state: task state, task state`, in file order.
+    pub(super) fn line(&self, run: RunKey) -> String {
+        let tis: Vec<String> = self
+            .rows
+            .tis
+            .values()
+            .filter(|ti| ti.run == run)
+            .map(|ti| {
+                let tries =
+                    if ti.try_number > 1 { format!("#{}", ti.try_number) } else { String::new() };
+                format!("{} {}{tries}", ti.task_id, ti.state)
+            })
+            .collect();
+        format!("{}: {}", self.run_state(run), tis.join(", "))
+    }
+}
+
+/// A branch that chose these.
+pub(super) fn chose(key: AttemptKey, ids: &[&str]) -> Event {
+    let mut result = AttemptResult::new(key, Outcome::Success);
+    result.chosen = Some(ids.iter().map(|id| (*id).to_owned()).collect());
+    Event::Finished(Box::new(result))
+}
+
+/// An attempt that says whether what is below goes on.
+pub(super) fn goes_on(key: AttemptKey, go_on: bool) -> Event {
+    let mut result = AttemptResult::new(key, Outcome::Success);
+    result.go_on = Some(go_on);
+    result.xcoms.insert("return_value".to_owned(), json!(go_on));
+    Event::Finished(Box::new(result))
+}
