@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use millrace_core::engine::{Effects, Event};
+use millrace_core::engine::{Effects, Event, PastWanted};
 use millrace_core::record::{AttemptKey, Change, NoticeRow};
 use millrace_core::wire::{Finished, Kill, ProtocolError, Register, Registered, Renewed};
 
@@ -52,6 +52,8 @@ pub(crate) struct Batch {
     pub renewals: Vec<(String, Answerer<Renewed>)>,
     /// New notices.
     pub notices: Vec<NoticeRow>,
+    /// Previous runs to look up.
+    pub past_wanted: Vec<PastWanted>,
 }
 
 impl Batch {
@@ -66,11 +68,8 @@ impl Batch {
         }
         self.changes.extend(effects.changes);
         self.kills.extend(effects.kills);
-        Stepped {
-            assigned: effects.assigned,
-            answer: effects.answer,
-            fenced: effects.fenced,
-        }
+        self.past_wanted.extend(effects.past_wanted);
+        Stepped { assigned: effects.assigned, answer: effects.answer, fenced: effects.fenced }
     }
 
     /// Tells everybody who waits that nothing was done.

@@ -1,7 +1,11 @@
 //! What reaches the scheduler's loop, and how it answers after the commit.
 
+use std::collections::BTreeMap;
+
 use millrace_core::engine::DagLoaded;
-use millrace_core::ids::DagId;
+use millrace_core::ids::{DagId, TaskId};
+use millrace_core::record::RunKey;
+use millrace_core::state::TaskState;
 use millrace_core::wire::{
     AttemptResult, Claim, Finish, Finished, ProtocolError, Register, Registered, Renew, Renewed,
     Work,
@@ -28,6 +32,13 @@ pub(crate) enum Command {
     Folder(FolderUpdate),
     /// There may be orders in the inbox.
     Inbox,
+    /// The run before one that looks back.
+    Past {
+        /// The run that looks back.
+        run: RunKey,
+        /// The run before it, with its states.
+        found: Option<(RunKey, BTreeMap<TaskId, TaskState>)>,
+    },
 }
 
 /// What a look at the DAG folder found.

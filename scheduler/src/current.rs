@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{PoisonError, RwLock};
 
-use millrace_core::ids::DagId;
 use millrace_core::record::{AttemptKey, RunKey};
 use millrace_core::wire::{AppendLog, LogAppended, ProtocolError};
 use millrace_store::Store;
@@ -13,12 +12,10 @@ use millrace_store::logs::Logs;
 const RECENT_MAX: usize = 50_000;
 
 /// One attempt's place.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
     /// Its dag run.
     pub run: RunKey,
-    /// Its DAG.
-    pub dag_id: DagId,
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +55,7 @@ impl Current {
     /// The place of an attempt that runs or ended lately.
     pub(crate) fn place(&self, key: AttemptKey) -> Option<Place> {
         let attempts = self.read();
-        attempts.running.get(&key).or_else(|| attempts.ended.get(&key)).cloned()
+        attempts.running.get(&key).or_else(|| attempts.ended.get(&key)).copied()
     }
 
     /// Notes that an attempt began.
@@ -93,10 +90,11 @@ impl Current {
     ) -> Result<LogAppended, ProtocolError> {
         let logs = self.logs.clone();
         let AppendLog { key, offset, text, last } = request;
-        let next_offset = tokio::task::spawn_blocking(move || logs.append(run, key, offset, &text, last))
-            .await
-            .map_err(|error| ProtocolError::Unavailable { reason: error.to_string() })?
-            .map_err(|error| ProtocolError::Unavailable { reason: error.to_string() })?;
+        let next_offset =
+            tokio::task::spawn_blocking(move || logs.append(run, key, offset, &text, last))
+                .await
+                .map_err(|error| ProtocolError::Unavailable { reason: error.to_string() })?
+                .map_err(|error| ProtocolError::Unavailable { reason: error.to_string() })?;
         Ok(LogAppended { next_offset })
     }
 

@@ -21,7 +21,10 @@ const ROUNDS_MAX: usize = 16;
 /// The previous successful run put into an assignment.
 pub(crate) async fn with_previous(store: &Store, mut assignment: Assignment) -> Assignment {
     let run = &assignment.run;
-    match store.previous_success(run.dag_id.as_str(), run.logical_date.unwrap_or(run.run_after)).await {
+    match store
+        .previous_success(run.dag_id.as_str(), run.logical_date.unwrap_or(run.run_after))
+        .await
+    {
         Ok(previous) => {
             assignment.previous_success = previous;
         }
@@ -69,7 +72,9 @@ async fn decided(shared: &Shared, assignment: &Assignment) -> Result<AttemptResu
         }
     }
     match task.operator.as_str() {
-        "branch" if task.config.contains_key("choose") => choose(&mut decision, &mut result).await?,
+        "branch" if task.config.contains_key("choose") => {
+            choose(&mut decision, &mut result).await?
+        }
         "short_circuit" if task.config.contains_key("condition") => {
             let text = task.config["condition"].as_str().unwrap_or_default().to_owned();
             let value = decision.evaluate("condition", &text).await?;
@@ -89,7 +94,8 @@ async fn decided(shared: &Shared, assignment: &Assignment) -> Result<AttemptResu
 
 /// The first line of `choose` whose `when` is true; the value of each line looked at is recorded.
 async fn choose(decision: &mut Decision<'_>, result: &mut AttemptResult) -> Result<(), Undecided> {
-    let lines = branch::choices(&decision.assignment.task.config["choose"]).map_err(Undecided::Wrong)?;
+    let lines =
+        branch::choices(&decision.assignment.task.config["choose"]).map_err(Undecided::Wrong)?;
     let mut record = Vec::new();
     for line in lines {
         let value = match &line.when {
@@ -97,7 +103,9 @@ async fn choose(decision: &mut Decision<'_>, result: &mut AttemptResult) -> Resu
             None => Value::Bool(true),
         };
         let chosen = truthy(&value);
-        record.push(json!({ "when": line.when, "value": value, "then": line.then, "chosen": chosen }));
+        record.push(
+            json!({ "when": line.when, "value": value, "then": line.then, "chosen": chosen }),
+        );
         if chosen {
             result.xcoms.insert("return_value".to_owned(), json!(line.then));
             result.chosen = Some(line.then);
@@ -107,7 +115,8 @@ async fn choose(decision: &mut Decision<'_>, result: &mut AttemptResult) -> Resu
     result.rendered = Some(json!({ "choose": record }));
     if result.chosen.is_none() {
         result.chosen = Some(Vec::new());
-        result.reason = Some("no line of `choose` was true; everything downstream is skipped".to_owned());
+        result.reason =
+            Some("no line of `choose` was true; everything downstream is skipped".to_owned());
     }
     Ok(())
 }
@@ -128,10 +137,7 @@ impl Decision<'_> {
             match self.shared.renderer.eval_expression(&name, text, &scope) {
                 Ok(value) => return Ok(value),
                 Err(RenderError::Needs(wanted)) => {
-                    let place = Place {
-                        run: self.assignment.run.id,
-                        dag_id: self.assignment.run.dag_id.clone(),
-                    };
+                    let place = Place { run: self.assignment.run.id };
                     let mut secrets = Vec::new();
                     let found =
                         lookups::answers(&self.shared.current, &place, &wanted, &mut secrets)

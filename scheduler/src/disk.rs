@@ -51,7 +51,8 @@ pub fn read_dag_file(path: &Path, name: &str, known: &Known<'_>) -> DagFile {
         documents = dagfile::read(&file, known);
     }
     let paths = file.files.keys().map(|name| folder.join(name)).collect();
-    let files = file.files.into_iter().filter_map(|(name, text)| Some((name, text.ok()?))).collect();
+    let files =
+        file.files.into_iter().filter_map(|(name, text)| Some((name, text.ok()?))).collect();
     DagFile { documents, files, paths }
 }
 

@@ -40,10 +40,7 @@ impl Folder {
 
 /// What the installation knows, for reading DAG files.
 pub(crate) fn known(config: &SchedulerConfig) -> Known<'_> {
-    Known {
-        default_timezone: &config.default_timezone,
-        ..Known::new(&config.zones)
-    }
+    Known { default_timezone: &config.default_timezone, ..Known::new(&config.zones) }
 }
 
 /// Starts the reader; it reads when the first term begins. `leading` becomes true once the first
@@ -204,7 +201,8 @@ impl Reader {
             self.owners.remove(dag_id);
         }
         for document in &read.documents {
-            errors.extend(document.diagnostics.iter().filter(|d| d.is_error()).map(|d| row(d, now)));
+            errors
+                .extend(document.diagnostics.iter().filter(|d| d.is_error()).map(|d| row(d, now)));
             kept.extend(document.dag_id.clone());
             let Some(dag) = good(config, file, document, &read) else { continue };
             let dag_id = dag.dag.dag_id.clone();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use millrace_core::engine::Event;
+use millrace_core::engine::{Event, SCHEDULER};
 use millrace_core::operator::Place;
 use millrace_core::record::AttemptKey;
 use millrace_core::template::Lookups;
@@ -15,9 +15,6 @@ use crate::decide;
 use crate::notices;
 use crate::prepared::Prepared;
 use crate::term::Term;
-
-/// The name under which the scheduler itself makes decisions.
-pub(crate) const SCHEDULER: &str = "scheduler";
 
 /// A notice that was handed out and not reported is handed out again after so long.
 const NOTICE_AGAIN: Duration = Duration::from_secs(120);
@@ -120,15 +117,14 @@ impl Term {
 
     fn answer_registers(&mut self, batch: &mut Batch) {
         for reply in std::mem::take(&mut batch.registers) {
-            let config = &self.shared.config;
             let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
-            let resume = reply
-                .request
-                .running
-                .iter()
-                .filter(|key| self.registry.holder(**key) == Some(&reply.request.worker))
-                .filter_map(|key| self.assignment(*key))
-                .collect();
+            let mut resume = Vec::new();
+            for key in &reply.request.running {
+                if self.registry.holder(*key) == Some(&reply.request.worker) {
+                    resume.extend(self.assignment(*key));
+                }
+            }
+            let config = &self.shared.config;
             let _ = reply.answer.send(Ok(Registered {
                 renew_ms: millis(config.renew),
                 self_fence_ms: millis(config.self_fence),
@@ -144,8 +140,11 @@ impl Term {
 
     /// The work for one answer: kills, attempts, notices.
     fn work_for(&mut self, worker: &str, keys: Option<Vec<AttemptKey>>) -> Vec<Pending> {
-        let mut work: Vec<Pending> =
-            self.take_kills(worker).into_iter().map(|kill| Pending::Ready(Work::Kill(kill))).collect();
+        let mut work: Vec<Pending> = self
+            .take_kills(worker)
+            .into_iter()
+            .map(|kill| Pending::Ready(Work::Kill(kill)))
+            .collect();
         for key in keys.unwrap_or_default() {
             if let Some(assignment) = self.assignment(key) {
                 let index = self.prepared_of(&assignment).and_then(|prepared| {
@@ -223,9 +222,12 @@ impl Term {
         &mut self,
         version: millrace_core::record::VersionKey,
     ) -> Option<Arc<Prepared>> {
+        if let Some(prepared) = self.versions.get(version) {
+            return Some(prepared);
+        }
         let (dag, file) = self.engine.version(version)?;
-        let folder = &self.shared.config.dags_folder;
-        Some(self.versions.get(version, || Prepared::new(dag, folder, file)))
+        let prepared = Prepared::new(dag, &self.shared.config.dags_folder, file);
+        Some(self.versions.put(version, prepared))
     }
 
     /// Everything that a worker needs for an attempt.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use millrace_core::dag::Dag;
-use millrace_core::engine::{Engine, EngineConfig};
+use millrace_core::engine::{Engine, EngineConfig, SCHEDULER};
 use millrace_core::record::{AttemptKey, Snapshot, VersionKey};
 use millrace_core::state::TaskState;
 use millrace_core::template::Renderer;
@@ -25,7 +25,6 @@ use crate::command::Command;
 use crate::config::SchedulerConfig;
 use crate::current::{Current, Place};
 use crate::folder;
-use crate::hand_out::SCHEDULER;
 use crate::link::SchedulerLink;
 use crate::prepared::Versions;
 use crate::registry::Registry;
@@ -187,15 +186,12 @@ async fn begin(shared: &Arc<Shared>, epoch: Epoch) -> Result<Term, End> {
     let now = shared.clock.now();
     let mut registry = Registry::default();
     let mut decisions = Vec::new();
-    let runs: HashMap<_, _> = snapshot.runs.iter().map(|run| (run.id, run.dag_id.clone())).collect();
     for ti in &snapshot.tis {
         if !matches!(ti.state, TaskState::Running | TaskState::Restarting) {
             continue;
         }
         let key = AttemptKey { ti: ti.id, try_number: ti.try_number, epoch: ti.epoch };
-        if let Some(dag_id) = runs.get(&ti.run) {
-            shared.current.begin(key, Place { run: ti.run, dag_id: dag_id.clone() });
-        }
+        shared.current.begin(key, Place { run: ti.run });
         match ti.worker.as_deref() {
             Some(SCHEDULER) | None => decisions.push(key),
             Some(worker) => registry.restore(worker, key, Instant::now()),

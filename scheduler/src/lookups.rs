@@ -5,9 +5,10 @@
 
 use indexmap::IndexMap;
 use millrace_core::connection::{Connection, is_secret_name};
-use millrace_core::template::{Answer, Lookup, Lookups};
 use millrace_core::record::RunKey;
+use millrace_core::template::{Answer, Lookup, Lookups};
 use millrace_core::wire::{Found, LookUp, ProtocolError, SecretText};
+use millrace_store::connection::FindError;
 use millrace_store::{StoreError, connection, dag_run, variable, xcom};
 use serde_json::Value;
 
@@ -18,9 +19,7 @@ const METRICS_KEY: &str = "metrics";
 
 /// The answers to one request.
 pub(crate) async fn find(current: &Current, request: &LookUp) -> Result<Found, ProtocolError> {
-    let place = current
-        .place(request.key)
-        .ok_or(ProtocolError::Fenced { attempt: request.key })?;
+    let place = current.place(request.key).ok_or(ProtocolError::Fenced { attempt: request.key })?;
     let mut secrets = Vec::new();
     let lookups = answers(current, &place, &request.wanted, &mut secrets).await?;
     let mut connections = IndexMap::new();
@@ -132,7 +131,13 @@ async fn variable(current: &Current, key: &str) -> Result<Option<String>, Protoc
 }
 
 async fn connection(current: &Current, conn_id: &str) -> Result<Option<Connection>, ProtocolError> {
-    connection::find(&current.store, &current.environment, conn_id).await.map_err(down)
+    let found = connection::find(&current.store, &current.environment, conn_id).await;
+    found.map_err(|error| match error {
+        FindError::Store(error) => down(error),
+        wrong @ FindError::Environment { .. } => {
+            ProtocolError::Invalid { reason: wrong.to_string() }
+        }
+    })
 }
 
 fn down(error: StoreError) -> ProtocolError {

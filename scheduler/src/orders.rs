@@ -3,8 +3,8 @@
 use millrace_core::engine::{Event, Order, Refusal, Trigger};
 use millrace_core::ids::{DagId, RunId};
 use millrace_core::record::Change;
-use millrace_store::inbox;
 use millrace_store::dag_run::{RunFilter, RunOrder};
+use millrace_store::inbox;
 use millrace_store::page::{Direction, LIMIT_MAX, Paging};
 use millrace_store::{StoreError, dag_run};
 use serde_json::{Value, json};
@@ -21,9 +21,9 @@ impl Term {
         for entry in pending {
             let answer = match entry.order {
                 Ok(order) => self.carry_out(order, batch).await?,
-                Err(reason) => Err(Refusal::Invalid {
-                    problems: vec![("order".to_owned(), reason)],
-                }),
+                Err(reason) => {
+                    Err(Refusal::Invalid { problems: vec![("order".to_owned(), reason)] })
+                }
             };
             let answer = match answer {
                 Ok(value) => json!({ "ok": value }),
@@ -48,7 +48,11 @@ impl Term {
 
     /// Loads what an order is about and the engine does not have, and refuses what only the
     /// database knows to be double.
-    async fn prepare(&mut self, order: &Order, batch: &mut Batch) -> Result<Option<Refusal>, StoreError> {
+    async fn prepare(
+        &mut self,
+        order: &Order,
+        batch: &mut Batch,
+    ) -> Result<Option<Refusal>, StoreError> {
         match order {
             Order::Trigger(trigger) => Ok(self.double(trigger).await?),
             Order::Clear(clear) => self.load(&clear.dag_id, &clear.run_id, batch).await,
@@ -72,7 +76,9 @@ impl Term {
         let missing = || Refusal::NotFound {
             what: format!("the dag run \"{run_id}\" of dag \"{dag_id}\" does not exist"),
         };
-        let Some((run, tis, version)) = self.shared.store.load_run(dag_id.as_str(), run_id.as_str()).await? else {
+        let Some((run, tis, version)) =
+            self.shared.store.load_run(dag_id.as_str(), run_id.as_str()).await?
+        else {
             return Ok(Some(missing()));
         };
         match crate::versions::dag_of(&version, &self.shared.config) {
@@ -92,7 +98,7 @@ impl Term {
         if let Some(run_id) = &trigger.run_id
             && dag_run::get(&self.shared.store, dag_id.as_str(), run_id.as_str()).await?.is_some()
         {
-            let what = format!("dag "{dag_id}" has a dag run "{run_id}" already");
+            let what = format!("dag \"{dag_id}\" has a dag run \"{run_id}\" already");
             return Ok(Some(Refusal::Conflict { what }));
         }
         let Some(date) = trigger.logical_date else { return Ok(None) };
@@ -108,7 +114,7 @@ impl Term {
             dag_run::list(store, &wanted, RunOrder::Id, Direction::Ascending, paging).await?;
         Ok(found.rows.first().map(|run| Refusal::Conflict {
             what: format!(
-                "dag "{dag_id}" has a dag run for the logical date {} already: \"{}\"",
+                "dag \"{dag_id}\" has a dag run for the logical date {} already: \"{}\"",
                 millrace_core::time::isoformat(date),
                 run.run_id
             ),

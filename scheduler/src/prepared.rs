@@ -74,16 +74,19 @@ pub(crate) struct Versions {
 }
 
 impl Versions {
-    /// The prepared version of a number, made by `make` when it is new.
-    pub(crate) fn get(
-        &mut self,
-        version: VersionKey,
-        make: impl FnOnce() -> Prepared,
-    ) -> Arc<Prepared> {
+    /// The prepared version of a number.
+    pub(crate) fn get(&self, version: VersionKey) -> Option<Arc<Prepared>> {
+        self.prepared.get(&version).map(Arc::clone)
+    }
+
+    /// Keeps a prepared version.
+    pub(crate) fn put(&mut self, version: VersionKey, prepared: Prepared) -> Arc<Prepared> {
         // A bound, not a policy: versions are cheap to prepare again.
         if self.prepared.len() > 4_096 {
             self.prepared.clear();
         }
-        Arc::clone(self.prepared.entry(version).or_insert_with(|| Arc::new(make())))
+        let prepared = Arc::new(prepared);
+        self.prepared.insert(version, Arc::clone(&prepared));
+        prepared
     }
 }

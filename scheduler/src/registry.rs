@@ -25,8 +25,6 @@ pub(crate) struct WaitingClaim {
 pub(crate) struct Worker {
     /// Its current start.
     pub incarnation: u64,
-    /// The machine it said it is on.
-    pub hostname: String,
     /// The queues it serves.
     pub queues: Vec<String>,
     /// How many attempts it runs at once.
@@ -68,7 +66,6 @@ impl Registry {
     pub(crate) fn restore(&mut self, name: &str, key: AttemptKey, now: Instant) {
         let worker = self.workers.entry(name.to_owned()).or_insert_with(|| Worker {
             incarnation: 0,
-            hostname: String::new(),
             queues: Vec::new(),
             slots: 0,
             assigned: BTreeMap::new(),
@@ -103,7 +100,6 @@ impl Registry {
             request.worker.clone(),
             Worker {
                 incarnation: request.incarnation,
-                hostname: request.hostname.clone(),
                 queues: request.queues.clone(),
                 slots: request.slots,
                 assigned: kept.into_iter().map(|key| (key, ())).collect(),
@@ -202,11 +198,6 @@ impl Registry {
     /// A worker by name.
     pub(crate) fn get(&self, name: &str) -> Option<&Worker> {
         self.workers.get(name)
-    }
-
-    /// Whether any worker serves a queue.
-    pub(crate) fn serves(&self, queue: &str) -> bool {
-        self.workers.values().any(|worker| worker.serves(queue))
     }
 
     /// Every worker's name and state.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use millrace_core::engine::{Engine, Event};
+use millrace_core::engine::{Engine, Event, PastWanted};
 use millrace_core::record::{Change, NoticeRow};
 use millrace_core::wire::{
     AttemptResult, Claim, Finish, Finished, ProtocolError, Register, Registered, Renew, Renewed,
@@ -16,6 +16,7 @@ use millrace_core::wire::{
 use millrace_store::Store;
 use millrace_store::apply::ApplyError;
 use millrace_store::leader::Epoch;
+use millrace_store::worker::{self, WorkerRow};
 use tokio::sync::{mpsc, watch};
 
 use crate::batch::{Batch, COMMANDS_MAX, FinishReply, RegisterReply, lost};
@@ -148,10 +149,16 @@ impl Term {
             }
             Command::Folder(update) => self.folder(update, batch),
             Command::Inbox => self.inbox_due = true,
+            Command::Past { run, found } => {
+                let (previous, states) = found.unzip();
+                let states = states.unwrap_or_default();
+                self.step(Event::PastLoaded { run, previous, states }, batch);
+            }
         }
     }
 
     fn register(&mut self, request: Register, answer: Answerer<Registered>, batch: &mut Batch) {
+        self.remember_worker(&request);
         let (gone, kill) = self.registry.register(&request, Instant::now());
         for key in gone {
             let reason = format!("worker {} restarted without it", request.worker);
@@ -273,7 +280,7 @@ impl Term {
         for keys in batch.assigned.values() {
             for key in keys {
                 if let Some(run) = self.engine.ti(key.ti).and_then(|ti| self.engine.run(ti.run)) {
-                    let place = Place { run: run.id, dag_id: run.dag_id.clone() };
+                    let place = Place { run: run.id };
                     self.shared.current.begin(*key, place);
                 }
             }
@@ -281,7 +288,51 @@ impl Term {
         for notice in &batch.notices {
             self.notices.insert(notice.id, notice.clone());
         }
+        for wanted in &batch.past_wanted {
+            self.look_back(wanted.clone());
+        }
         self.deliver(batch);
+    }
+
+    /// Looks up the run before one, beside the loop; what looks back waits for it.
+    fn look_back(&self, wanted: PastWanted) {
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            let PastWanted { run, dag_id, before, scheduled_only } = wanted;
+            loop {
+                let found = shared.store.past_states(dag_id.as_str(), before, scheduled_only).await;
+                match found {
+                    Ok(found) => {
+                        let _ = shared.commands.send(Command::Past { run, found }).await;
+                        return;
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "the previous run cannot be read; it is tried again");
+                        tokio::time::sleep(shared.config.inbox_period).await;
+                    }
+                }
+            }
+        });
+    }
+
+    /// Remembers a worker for people who look.
+    fn remember_worker(&self, request: &Register) {
+        let row = WorkerRow {
+            name: request.worker.clone(),
+            incarnation: request.incarnation,
+            hostname: request.hostname.clone(),
+            queues: request.queues.clone(),
+            slots: request.slots,
+            running: u32::try_from(request.running.len()).unwrap_or(u32::MAX),
+            registered_at: self.shared.clock.now(),
+            last_seen_at: self.shared.clock.now(),
+        };
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            if let Err(error) = worker::put(&shared.store, &row).await {
+                tracing::warn!(%error, "a worker's row could not be written");
+            }
+        });
     }
 
     /// Sleeps until the engine's next timer or the next claim to be answered without work.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use millrace_core::ids::TaskId;
-use millrace_core::record::{RunRow, Snapshot, TiRow, VersionRow};
+use millrace_core::record::{RunKey, RunRow, Snapshot, TiRow, VersionRow};
 use millrace_core::state::TaskState;
 use millrace_core::wire::PreviousSuccess;
 
@@ -51,30 +51,34 @@ impl Store {
         Ok(Some((run, tis, version)))
     }
 
-    /// The states of the task instances of the run before `logical_date`, by task; empty when
-    /// there is no such run. Airflow's `depends_on_past` looks at the previous *scheduled* run
-    /// when the DAG catches up, else at the previous run of any type.
+    /// The run before `before`, with the states of its task instances by task; none when there is
+    /// no such run. A run without a logical date counts by its `run_after`. Airflow's
+    /// `depends_on_past` looks at the previous *scheduled* run when the DAG catches up, else at the
+    /// previous run of any type.
     pub async fn past_states(
         &self,
         dag_id: &str,
-        logical_date: Timestamp,
+        before: Timestamp,
         only_scheduled: bool,
-    ) -> Result<BTreeMap<TaskId, TaskState>, StoreError> {
+    ) -> Result<Option<(RunKey, BTreeMap<TaskId, TaskState>)>, StoreError> {
         let kinds = if only_scheduled { "AND run_type = 'scheduled'" } else { "" };
         let text = format!(
-            "-- restore::past_states
-SELECT t.task_id, t.state FROM task_instance t
-WHERE t.run = (SELECT id FROM dag_run WHERE dag_id = ? AND logical_date < ? {kinds}
-    ORDER BY logical_date DESC LIMIT 1)
-ORDER BY t.id"
+            "-- restore::past_run
+SELECT id FROM dag_run WHERE dag_id = ? AND COALESCE(logical_date, run_after) < ? {kinds}
+ORDER BY COALESCE(logical_date, run_after) DESC, id DESC LIMIT 1"
         );
-        let rows = self.db.rows(Sql::new(text).bind(dag_id).bind(logical_date)).await?;
-        rows.iter()
-            .map(|row| {
-                let mut reader = row.reader();
-                Ok((reader.id()?, reader.word(TaskState::from_word)?))
-            })
-            .collect()
+        let row = self.db.row(Sql::new(text).bind(dag_id).bind(before)).await?;
+        let Some(run) = row.map(|row| row.reader().int()).transpose()? else { return Ok(None) };
+        let sql = Sql::new(
+            "-- restore::past_states
+SELECT t.task_id, t.state FROM task_instance t WHERE t.run = ? ORDER BY t.id",
+        );
+        let rows = self.db.rows(sql.bind(run)).await?;
+        let states = rows.iter().map(|row| {
+            let mut reader = row.reader();
+            Ok((reader.id()?, reader.word(TaskState::from_word)?))
+        });
+        Ok(Some((run, states.collect::<Result<_, StoreError>>()?)))
     }
 
     /// The newest successful run of a DAG with a logical date before `before` (Airflow:

@@ -94,7 +94,13 @@ impl Watcher {
     }
 
     /// Notes that a file was read as it was at `own`, together with the files that it names.
-    pub(crate) fn has_read(&mut self, root: &Path, name: &str, named: BTreeMap<PathBuf, Option<Stamp>>, own: Option<Stamp>) {
+    pub(crate) fn has_read(
+        &mut self,
+        root: &Path,
+        name: &str,
+        named: BTreeMap<PathBuf, Option<Stamp>>,
+        own: Option<Stamp>,
+    ) {
         let mut stamps = named;
         stamps.insert(root.join(name), own);
         self.read.insert(name.to_owned(), stamps);
@@ -221,7 +227,8 @@ mod tests {
 
     #[test]
     fn globs() {
-        let check = |glob, path, expected| assert_eq!(matches(glob, path), expected, "{glob} {path}");
+        let check =
+            |glob, path, expected| assert_eq!(matches(glob, path), expected, "{glob} {path}");
         check("skip", "skip/a.yaml", true);
         check("skip", "skipped.yaml", false);
         check("*.test.yaml", "a/b.test.yaml", true);

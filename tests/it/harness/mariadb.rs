@@ -41,11 +41,7 @@ pub(crate) fn sql(statement: &str) -> String {
         .args(["--default-character-set=utf8mb4", "-e", statement])
         .output()
         .expect("the mariadb client runs; apt-get install mariadb-client");
-    assert!(
-        output.status.success(),
-        "{statement}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
 }
 

@@ -73,9 +73,9 @@ impl Millrace {
         self.child = Some(child);
         let marker = "/login#token=";
         loop {
-            let line = lines.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|_| {
-                panic!("standalone did not get ready:\n{}", self.log())
-            });
+            let line = lines
+                .recv_timeout(Duration::from_secs(60))
+                .unwrap_or_else(|_| panic!("standalone did not get ready:\n{}", self.log()));
             if let Some(at) = line.find(marker) {
                 let start = line.find("http://").expect("an address");
                 line[start..at].clone_into(&mut self.url);
@@ -207,7 +207,13 @@ impl Millrace {
     }
 
     /// The log of a try, as text.
-    pub(crate) fn task_log(&self, dag_id: &str, run_id: &str, task_id: &str, try_number: u32) -> String {
+    pub(crate) fn task_log(
+        &self,
+        dag_id: &str,
+        run_id: &str,
+        task_id: &str,
+        try_number: u32,
+    ) -> String {
         let path = format!(
             "/api/v1/dags/{dag_id}/runs/{run_id}/tasks/{task_id}/log?try_number={try_number}"
         );

@@ -6,7 +6,11 @@ use std::time::{Duration, Instant};
 ///
 /// # Panics
 /// With `what` and the last answer's text when the time is over.
-pub(crate) fn wait_for<T>(what: &str, secs: u64, mut probe: impl FnMut() -> Result<T, String>) -> T {
+pub(crate) fn wait_for<T>(
+    what: &str,
+    secs: u64,
+    mut probe: impl FnMut() -> Result<T, String>,
+) -> T {
     let end = Instant::now() + Duration::from_secs(secs);
     let mut pause = Duration::from_millis(2);
     loop {
