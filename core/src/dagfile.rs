@@ -10,6 +10,7 @@ mod callback;
 mod choose;
 mod compose;
 mod config;
+mod document;
 mod duration;
 mod fields;
 mod files;
@@ -29,6 +30,7 @@ mod source;
 mod split;
 mod suggest;
 mod task;
+mod template_check;
 mod tree;
 mod value;
 mod yaml_error;
@@ -52,12 +54,11 @@ pub(crate) use suggest::nearest;
 use crate::dag::Dag;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::ids::DagId;
+use crate::template::Renderer;
 use crate::timetable::Zones;
 
-use fields::merge_dag;
 use report::Report;
-use source::{Source, Span};
-use tree::{Kind, Node};
+use source::Source;
 
 /// A DAG file as the caller has it.
 #[derive(Debug, Clone, Default)]
@@ -118,6 +119,8 @@ pub(crate) struct Context<'a> {
     pub(crate) files: &'a BTreeMap<String, Result<String, String>>,
     pub(crate) file_refs: Vec<String>,
     pub(crate) unread: Vec<String>,
+    pub(crate) names: template_check::Names,
+    pub(crate) renderer: &'a Renderer,
 }
 
 /// Reads a file: one [`Document`] for each DAG, in file order. A file that holds none gives one
@@ -137,8 +140,19 @@ pub fn read(file: &SourceFile, known: &Known<'_>) -> Vec<Document> {
     }
     let mut documents = Vec::new();
     let mut seen = BTreeMap::new();
+    let renderer = Renderer::default();
     for span in spans.into_iter().take(DOCUMENTS_MAX) {
-        read_document(&source, span, file, known, &mut seen, &mut documents);
+        let report = Report::new(&source);
+        let mut part = document::Part {
+            source: &source,
+            span,
+            file,
+            known,
+            renderer: &renderer,
+            seen: &mut seen,
+            report,
+        };
+        part.read(&mut documents);
     }
     documents
 }
@@ -178,214 +192,4 @@ impl Document {
             content_hash: String::new(),
         }
     }
-}
-
-/// Reads one YAML document: one DAG, or several below their names.
-fn read_document(
-    source: &Source<'_>,
-    span: Span,
-    file: &SourceFile,
-    known: &Known<'_>,
-    seen: &mut BTreeMap<DagId, u32>,
-    documents: &mut Vec<Document>,
-) {
-    let mut report = Report::new(source);
-    let root = compose::compose(&mut report, span);
-    let mut part = Part { source, span, file, known, seen, report };
-    let Some(root) = root else {
-        let dag_id = part.guess_dag_id();
-        if !part.report.found.is_empty() {
-            documents.push(part.finish(None, dag_id, Context::new(file, known), span, ""));
-        }
-        return;
-    };
-    match shape(&root) {
-        Shape::One => documents.push(part.one(&root)),
-        Shape::ByName => part.by_name(&root, documents),
-        Shape::Other => {
-            let message = format!("this is no DAG, but {}", root.describe());
-            part.report
-                .error(value::value_span(&root), "no-dag", message)
-                .help("write at least `dag_id:` and `tasks:`");
-            documents.push(part.finish(None, None, Context::new(file, known), span, ""));
-        }
-    }
-}
-
-impl<'a> Context<'a> {
-    fn new(file: &'a SourceFile, known: &'a Known<'a>) -> Self {
-        Self { known, files: &file.files, file_refs: Vec::new(), unread: Vec::new() }
-    }
-}
-
-/// The two shapes of a document.
-enum Shape {
-    /// `dag_id:` beside the other keys.
-    One,
-    /// dag-factory: the names of DAGs above their bodies.
-    ByName,
-    /// Neither.
-    Other,
-}
-
-fn shape(root: &Node) -> Shape {
-    let Some(entries) = root.map() else { return Shape::Other };
-    let has = |word: &str| entries.iter().any(|entry| entry.key == word);
-    if has("dag_id") || has("tasks") || has("task_groups") {
-        return Shape::One;
-    }
-    let is_body = |node: &Node| {
-        ["tasks", "task_groups", "schedule", "default_args"]
-            .iter()
-            .any(|key| node.get(key).is_some())
-    };
-    if entries.iter().any(|entry| is_body(&entry.value)) {
-        return Shape::ByName;
-    }
-    let known = entries.iter().any(|entry| keys::find(keys::DAG_KEYS, &entry.key).is_some());
-    if known { Shape::One } else { Shape::Other }
-}
-
-/// A YAML document that is being read.
-struct Part<'s> {
-    source: &'s Source<'s>,
-    span: Span,
-    file: &'s SourceFile,
-    known: &'s Known<'s>,
-    /// The DAGs of the file so far, with their lines.
-    seen: &'s mut BTreeMap<DagId, u32>,
-    report: Report<'s>,
-}
-
-impl Part<'_> {
-    fn one(&mut self, root: &Node) -> Document {
-        let entries = root.map().unwrap_or_default();
-        let entry = entries.iter().find(|entry| entry.key == "dag_id");
-        let at = entries.first().map_or(root.span.head(), |entry| entry.key_span);
-        let dag_id = if let Some(entry) = entry {
-            value::text(&mut self.report, "dag_id", &entry.value)
-                .and_then(|name| self.dag_id(&name, entry.value.span))
-        } else {
-            let stem = file_stem(&self.file.name);
-            self.report
-                .error(at, "missing-key", "the DAG has no `dag_id`")
-                .help(format!("add `dag_id: {stem}`"));
-            None
-        };
-        let mut context = Context::new(self.file, self.known);
-        let dag = body::read(&mut self.report, &mut context, dag_id.clone(), root, at);
-        self.finish(dag, dag_id, context, self.span, "")
-    }
-
-    /// Reads several DAGs below their names; `default` is what all of them have.
-    fn by_name(&mut self, root: &Node, documents: &mut Vec<Document>) {
-        let entries = root.map().unwrap_or_default();
-        let shared = entries.iter().find(|entry| entry.key == "default");
-        let has_aliases = self.source.slice(self.span).contains(['&', '*']);
-        for (index, entry) in entries.iter().enumerate() {
-            if entry.key == "default" || entry.key.starts_with("x-") {
-                continue;
-            }
-            let end = entries.get(index + 1).map_or(self.span.end, |next| next.key_span.start);
-            let own = Span::new(entry.key_span.start, end);
-            let before = shared.map_or("", |shared| {
-                let next =
-                    entries.iter().map(|e| e.key_span.start).find(|at| *at > shared.key_span.start);
-                self.source.slice(Span::new(shared.key_span.start, next.unwrap_or(self.span.end)))
-            });
-            let (own, before) = if has_aliases { (self.span, "") } else { (own, before) };
-            let dag_id = self.dag_id(&entry.key, entry.key_span);
-            let mut context = Context::new(self.file, self.known);
-            let Kind::Map(_) = entry.value.kind else {
-                value::wrong(
-                    &mut self.report,
-                    &entry.key,
-                    &entry.value,
-                    "a DAG",
-                    "write its keys below its name",
-                );
-                documents.push(self.finish(None, dag_id, context, own, before));
-                continue;
-            };
-            let merged;
-            let body = match shared {
-                Some(shared) => {
-                    merged = merge_dag(&entry.value, &shared.value);
-                    &merged
-                }
-                None => &entry.value,
-            };
-            let dag =
-                body::read(&mut self.report, &mut context, dag_id.clone(), body, entry.key_span);
-            documents.push(self.finish(dag, dag_id, context, own, before));
-        }
-    }
-
-    /// Checks a DAG's name; of two DAGs with one name in a file the first has it.
-    fn dag_id(&mut self, name: &str, span: Span) -> Option<DagId> {
-        let dag_id = match DagId::new(name) {
-            Ok(dag_id) => dag_id,
-            Err(error) => {
-                self.report
-                    .error(span, "bad-id", error.to_string())
-                    .help("for people write `dag_display_name`, where any text may stand");
-                return None;
-            }
-        };
-        if let Some(first) = self.seen.get(&dag_id) {
-            let help = format!("the first is at line {first}; give one of them another name");
-            let message = format!("a second DAG \"{dag_id}\" in this file");
-            self.report.error(span, "duplicate-id", message).help(help);
-            return None;
-        }
-        let (line, _) = self.source.position(span.start);
-        self.seen.insert(dag_id.clone(), line);
-        Some(dag_id)
-    }
-
-    /// The name of a document that is no YAML, so that its errors find their DAG.
-    fn guess_dag_id(&self) -> Option<DagId> {
-        let text = self.source.slice(self.span);
-        let line = text.lines().find_map(|line| line.strip_prefix("dag_id:"))?;
-        let word = line.split(" #").next().unwrap_or_default();
-        DagId::new(word.trim().trim_matches(['"', '\''])).ok()
-    }
-
-    /// Makes a document of what was read, and an empty report for the next.
-    fn finish(
-        &mut self,
-        dag: Option<Dag>,
-        dag_id: Option<DagId>,
-        context: Context<'_>,
-        own: Span,
-        before: &str,
-    ) -> Document {
-        let mut report = std::mem::replace(&mut self.report, Report::new(self.source));
-        report.found.sort_by_key(|found| (found.line, found.column));
-        let failed = report.failed() || !context.unread.is_empty();
-        let (line, _) = self.source.position(self.span.start);
-        let files: BTreeMap<String, String> = context
-            .file_refs
-            .iter()
-            .filter_map(|name| Some((name.clone(), context.files.get(name)?.clone().ok()?)))
-            .collect();
-        let hashed = format!("{before}{}", self.source.slice(own));
-        Document {
-            dag: dag.filter(|_| !failed),
-            dag_id,
-            diagnostics: report.found,
-            file_refs: context.file_refs,
-            unread: context.unread,
-            text: self.source.slice(self.span).to_owned(),
-            line_offset: line - 1,
-            content_hash: content_hash(&hashed, &files),
-        }
-    }
-}
-
-/// The file's name without folders and endings, as a `dag_id`.
-fn file_stem(name: &str) -> String {
-    let last = name.rsplit(['/', '\\']).next().unwrap_or(name);
-    let stem = last.split('.').next().unwrap_or(last);
-    if DagId::new(stem).is_ok() { stem.to_owned() } else { "my_dag".to_owned() }
 }

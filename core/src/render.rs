@@ -188,7 +188,8 @@ impl Pass<'_> {
         template: &str,
         endings: &[&str],
     ) -> Result<(String, String), RenderTaskError> {
-        let trimmed = template.trim();
+        // As written: a blank at the end makes a command of a script's name (as in Airflow).
+        let trimmed = template;
         let named = endings.iter().any(|ending| trimmed.ends_with(ending))
             && !trimmed.contains('\n')
             && endings.iter().all(|ending| trimmed != *ending);

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 mod args;
+mod check;
 mod context;
 mod engine;
 mod error;
@@ -29,6 +30,7 @@ mod value;
 mod walk;
 mod xcom;
 
+pub(crate) use check::{What, context_names, uses};
 pub use context::{PrevSuccess, TemplateContext};
 pub use engine::Renderer;
 pub use error::{RenderError, TemplateError, TemplateFault, removed_name};

@@ -17,8 +17,9 @@ use super::keys::{self, DAG_KEYS, KeyKind};
 use super::report::Report;
 use super::schedule::Schedule;
 use super::source::Span;
+use super::template_check::{self, Names};
 use super::tree::{Entry, Node};
-use super::{Context, callback, config, param, schedule, task, value};
+use super::{Context, callback, config, param, requirement, schedule, task, value};
 
 /// Keys of a DAG that dag-factory files put into `default_args`.
 const HOISTED: &[&str] = &["start_date", "end_date", "timezone"];
@@ -44,6 +45,11 @@ pub(crate) fn read(
     let mut dag = reader.dag(dag_id, schedule, &zone);
     let sources = Sources { templates: reader.map("templates"), defaults };
     let outline = Outline::read(report, fields.node("tasks"), fields.node("task_groups"));
+    context.names = Names {
+        macros: names(&fields, "macros"),
+        params: names(&fields, "params"),
+        tasks: outline.drafts.iter().map(|draft| draft.id.to_string()).collect(),
+    };
     let mut built: Vec<task::Built> = Vec::with_capacity(outline.drafts.len());
     for draft in &outline.drafts {
         let whole = inherit::whole(report, &sources, &outline, draft);
@@ -56,6 +62,8 @@ pub(crate) fn read(
             .error(span, "no-tasks", "the DAG has no tasks")
             .help("add `tasks:` with at least one task, such as `hello: {operator: bash, bash_command: echo hello}`");
     }
+    template_check::check_dag(report, context, &fields);
+    requirement::connections(report, context, &fields);
     let wiring = Wiring::new(report, &outline, &built);
     let cyclic = wiring.find_cycle(report, &built);
     wiring.check_choices(report, &mut built);
@@ -76,6 +84,12 @@ pub(crate) fn read(
         }
     }
     dag
+}
+
+/// The names below a key of the DAG.
+fn names(fields: &Fields<'_>, key: &str) -> Vec<String> {
+    let entries = fields.value(key).and_then(Node::map).unwrap_or_default();
+    entries.iter().map(|entry| entry.key.clone()).collect()
 }
 
 /// The entries of `default_args`, checked once for all tasks.
@@ -136,6 +150,7 @@ impl<'n> Reader<'_, '_, '_, 'n> {
             Some(node) => param::read(self.report, node, scheduled),
             None => crate::dag::Params::default(),
         };
+        let max_active_runs = self.active_runs(&schedule.timetable);
         let start_date = self.instant("start_date", zone);
         let end_date = self.instant("end_date", zone);
         let catchup = self.truth("catchup", false);
@@ -153,7 +168,7 @@ impl<'n> Reader<'_, '_, '_, 'n> {
             start_date,
             end_date,
             catchup,
-            max_active_runs: self.count("max_active_runs", ACTIVE_MAX),
+            max_active_runs,
             max_active_tasks: self.count("max_active_tasks", ACTIVE_MAX),
             max_consecutive_failed_dag_runs: self.count("max_consecutive_failed_dag_runs", 0),
             dagrun_timeout_secs: self.timeout("dagrun_timeout"),
@@ -171,6 +186,22 @@ impl<'n> Reader<'_, '_, '_, 'n> {
             graph: petgraph::graph::DiGraph::new(),
             dag_id: dag_id?,
         })
+    }
+
+    /// `@continuous` has one run at a time (Airflow: `ContinuousTimetable`).
+    fn active_runs(&mut self, timetable: &Timetable) -> u32 {
+        let continuous = *timetable == Timetable::Continuous;
+        let most = self.count("max_active_runs", if continuous { 1 } else { ACTIVE_MAX });
+        if continuous
+            && most > 1
+            && let Some(field) = self.fields.field("max_active_runs")
+        {
+            let message = "`@continuous` has one run at a time";
+            self.report
+                .error(value::value_span(&field.value), "bad-value", message)
+                .help("write `max_active_runs: 1`, or remove the key");
+        }
+        most
     }
 
     fn check_dates(

@@ -2,7 +2,7 @@
 //!
 //! Must not read YAML.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use petgraph::graph::{DiGraph, NodeIndex};
 
@@ -19,7 +19,8 @@ use super::value;
 /// The names of a DAG's tasks and groups, and the edges so far.
 pub(crate) struct Wiring<'o, 'a> {
     outline: &'o Outline<'a>,
-    index: HashMap<String, TaskIndex>,
+    /// In order, so that suggestions do not depend on chance.
+    index: BTreeMap<String, TaskIndex>,
     /// upstream → downstream, with the place of the word that says so.
     edges: HashMap<(TaskIndex, TaskIndex), Span>,
     downstream: Vec<Vec<TaskIndex>>,

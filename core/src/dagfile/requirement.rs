@@ -68,10 +68,40 @@ fn known_pool(report: &mut Report<'_>, context: &Context<'_>, name: &str, span: 
         .help("the task will wait until somebody makes it: `millrace pools set NAME SLOTS`");
 }
 
-/// Warns of a literal `conn_id` that nobody has defined.
-pub(crate) fn connection(report: &mut Report<'_>, context: &Context<'_>, fields: &Fields<'_>) {
+/// Warns of literal `conn_id`s that nobody has defined, of the task and of its callbacks.
+pub(crate) fn connections(report: &mut Report<'_>, context: &Context<'_>, fields: &Fields<'_>) {
+    if let Some(node) = fields.value("conn_id") {
+        known_connection(report, context, node);
+    }
+    for key in ["on_execute", "on_success", "on_failure", "on_retry", "on_skipped"] {
+        if let Some(node) = fields.value(&format!("{key}_callback")) {
+            conn_ids_in(report, context, node);
+        }
+    }
+}
+
+fn conn_ids_in(report: &mut Report<'_>, context: &Context<'_>, node: &Node) {
+    match &node.kind {
+        Kind::List(items) => {
+            for item in items {
+                conn_ids_in(report, context, item);
+            }
+        }
+        Kind::Map(entries) => {
+            for entry in entries {
+                if entry.key == "conn_id" {
+                    known_connection(report, context, &entry.value);
+                } else {
+                    conn_ids_in(report, context, &entry.value);
+                }
+            }
+        }
+        Kind::Scalar(_) | Kind::Raw(_) => {}
+    }
+}
+
+fn known_connection(report: &mut Report<'_>, context: &Context<'_>, node: &Node) {
     let Some(known) = context.known.connections else { return };
-    let Some(node) = fields.value("conn_id") else { return };
     let Some(name) = node.text().filter(|text| !value::is_template(text)) else { return };
     if known.contains(name) {
         return;

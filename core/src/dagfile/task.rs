@@ -16,7 +16,7 @@ use super::report::Report;
 use super::scalar::Resolved;
 use super::source::Span;
 use super::tree::Kind;
-use super::{Context, callback, choose, config, files, lint, requirement, value};
+use super::{Context, callback, choose, config, files, lint, requirement, template_check, value};
 
 /// Seconds between tries when nothing is said (Airflow: `retry_delay`, 300).
 const RETRY_DELAY_SECS: f64 = 300.0;
@@ -124,12 +124,13 @@ fn texts(
     spec: &'static OperatorSpec,
     task: &mut Task,
 ) {
-    requirement::connection(report, context, fields);
+    requirement::connections(report, context, fields);
     for operator_field in spec.fields {
         let Some(node) = fields.value(operator_field.name) else { continue };
         files::collect(report, context, operator_field, node, &mut task.files);
         lint::check(report, operator_field, node);
     }
+    template_check::check_task(report, context, fields, spec);
 }
 
 fn check_limits(report: &mut Report<'_>, task: &Task, at: Span) {

@@ -47,6 +47,23 @@ impl Renderer {
         Renderer { env, limits }
     }
 
+    /// Whether there is a filter of this name.
+    pub(crate) fn has_filter(&self, name: &str) -> bool {
+        let found = self.env.empty_state().apply_filter(name, &[Value::UNDEFINED]);
+        !matches!(found, Err(error) if error.kind() == ErrorKind::UnknownFilter)
+    }
+
+    /// Whether there is a test of this name.
+    pub(crate) fn has_test(&self, name: &str) -> bool {
+        let found = self.env.empty_state().perform_test(name, &[Value::UNDEFINED]);
+        !matches!(found, Err(error) if error.kind() == ErrorKind::UnknownTest)
+    }
+
+    /// Whether there is a function or another value of this name in every template.
+    pub(crate) fn has_global(&self, name: &str) -> bool {
+        self.env.globals().any(|(known, _)| known == name)
+    }
+
     /// Renders `text`; `name` is what errors call it (`dags/x.yaml: tasks.load.sql`).
     pub fn render(&self, name: &str, text: &str, scope: &Scope) -> Result<String, RenderError> {
         if !is_template(text) {
