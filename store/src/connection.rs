@@ -151,7 +151,7 @@ pub async fn list(
     direction: Direction,
     paging: Paging,
 ) -> Result<Page<Connection>, StoreError> {
-    let filter = Filter::default().when("c.conn_id LIKE ?", pattern.map(like));
+    let filter = Filter::default().when("LOWER(c.conn_id) LIKE ? ESCAPE '|'", pattern.map(like));
     let head = format!("-- connection::list\nSELECT {} FROM connection c", TABLE.list("c"));
     let tail = format!("ORDER BY c.conn_id {}", direction.sql());
     let found = store.db.rows(filter.page(&head, &tail, paging)).await?;

@@ -227,7 +227,8 @@ fn filter(wanted: &DagFilter) -> Filter<'_> {
         filter = filter.also(text, &wanted.owners);
     }
     if let Some(pattern) = &wanted.pattern {
-        let text = "(d.dag_id LIKE ? OR d.display_name LIKE ?)".to_owned();
+        let text = "(LOWER(d.dag_id) LIKE ? ESCAPE '|' OR LOWER(d.display_name) LIKE ? ESCAPE '|')"
+            .to_owned();
         filter = filter.also(text, [like(pattern), like(pattern)]);
     }
     if let Some(state) = wanted.last_run_state {

@@ -257,9 +257,12 @@ impl RunOrder {
 fn filter(wanted: &RunFilter) -> Filter<'_> {
     Filter::default()
         .one_of("r.dag_id", &wanted.dag_ids)
-        .when("r.dag_id LIKE ?", wanted.dag_id_pattern.as_deref().map(like))
-        .when("r.run_id LIKE ?", wanted.run_id_pattern.as_deref().map(like))
-        .when("r.triggering_user LIKE ?", wanted.triggering_user_pattern.as_deref().map(like))
+        .when("LOWER(r.dag_id) LIKE ? ESCAPE '|'", wanted.dag_id_pattern.as_deref().map(like))
+        .when("LOWER(r.run_id) LIKE ? ESCAPE '|'", wanted.run_id_pattern.as_deref().map(like))
+        .when(
+            "LOWER(r.triggering_user) LIKE ? ESCAPE '|'",
+            wanted.triggering_user_pattern.as_deref().map(like),
+        )
         .one_of("r.state", wanted.states.iter().map(|state| state.as_str()))
         .one_of("r.run_type", wanted.run_types.iter().map(|kind| kind.as_str()))
         .when("r.logical_date >= ?", wanted.logical_date_from)

@@ -236,6 +236,8 @@ impl<'a> Sql<'a> {
 macro_rules! run {
     ($driver:ty, $sql:expr, $executor:expr, $call:ident) => {{
         let Sql { text, args } = $sql;
+        #[cfg(test)]
+        crate::testing::saw(&statement_name(&text));
         let mut query = sqlx::query::<$driver>(AssertSqlSafe(text.clone()));
         for arg in args {
             query = match arg {

@@ -95,7 +95,7 @@ pub async fn list(
     file_pattern: Option<&str>,
     paging: Paging,
 ) -> Result<Page<ImportError>, StoreError> {
-    let filter = Filter::default().when("i.file LIKE ?", file_pattern.map(like));
+    let filter = Filter::default().when("LOWER(i.file) LIKE ? ESCAPE '|'", file_pattern.map(like));
     let head =
         format!("-- import_error::list\nSELECT i.id, {} FROM import_error i", TABLE.list("i"));
     let found = store.db.rows(filter.page(&head, "ORDER BY i.file, i.line, i.id", paging)).await?;

@@ -37,6 +37,8 @@ pub mod xcom;
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use apply::{Applied, ApplyError};
 pub use db::{Dialect, StoreError};

@@ -117,8 +117,23 @@ impl<'a> Filter<'a> {
     }
 }
 
-/// A pattern of people (`%` any text, `_` any character, as in Airflow's `dag_id_pattern`) as it
-/// is, or a plain word as "contains". `|` has no meaning in it.
+/// A pattern of people for `LOWER(…) LIKE ? ESCAPE '|'`: with `%` as it is (`%` any text, `_` any
+/// character, as in Airflow's `dag_id_pattern`), without as "contains this text".
 pub(crate) fn like(pattern: &str) -> String {
-    if pattern.contains('%') { pattern.to_owned() } else { format!("%{pattern}%") }
+    let pattern = pattern.to_lowercase().replace('|', "||");
+    if pattern.contains('%') { pattern } else { format!("%{}%", pattern.replace('_', "|_")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_and_words() {
+        let check = |pattern: &str, expected: &str| assert_eq!(like(pattern), expected);
+        check("my_DAG", "%my|_dag%");
+        check("my_dag%", "my_dag%");
+        check("a|b", "%a||b%");
+        check("", "%%");
+    }
 }

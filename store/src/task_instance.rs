@@ -320,7 +320,7 @@ fn filter(wanted: &TiFilter) -> Filter<'_> {
         .one_of("r.run_id", &wanted.run_ids)
         .one_of("t.run", wanted.runs.iter().copied())
         .one_of("t.task_id", &wanted.task_ids)
-        .when("t.task_id LIKE ?", wanted.task_id_pattern.as_deref().map(like))
+        .when("LOWER(t.task_id) LIKE ? ESCAPE '|'", wanted.task_id_pattern.as_deref().map(like))
         .one_of("t.state", wanted.states.iter().map(|state| state.as_str()))
         .one_of("t.pool", &wanted.pools)
         .one_of("t.queue", &wanted.queues)

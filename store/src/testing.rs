@@ -3,6 +3,8 @@
 //! Owns starting and stopping of servers, and sample rows. A missing server is a failure that says
 //! what to install, never a skipped test.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,12 +13,34 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use millrace_core::record::{AttemptKey, AttemptRow, EventRow, RunRow, TiRow, VersionRow};
+use millrace_core::record::{
+    AttemptKey, AttemptRow, DagAbout, DagRow, EventRow, RunRow, TiRow, VersionRow,
+};
 use millrace_core::state::{RunState, RunType, TaskState, TriggeredBy};
 use millrace_core::time::from_micros;
 use sqlx::Connection as _;
 
 use crate::store::Store;
+
+tokio::task_local! {
+    /// The names of the statements that ran within [`statements`].
+    static SEEN: RefCell<BTreeSet<String>>;
+}
+
+/// Notes that a statement runs.
+pub(crate) fn saw(name: &str) {
+    // Outside of a scope nobody wants to know.
+    let _ = SEEN.try_with(|seen| seen.borrow_mut().insert(name.to_owned()));
+}
+
+/// The names of the statements that `work` runs.
+pub(crate) async fn statements(work: impl Future<Output = ()>) -> BTreeSet<String> {
+    let work = async {
+        work.await;
+        SEEN.with(RefCell::take)
+    };
+    SEEN.scope(RefCell::default(), work).await
+}
 
 /// An empty, migrated database of its own.
 pub(crate) struct Fixture {
@@ -160,6 +184,35 @@ fn install(data: &Path) {
 /// The instant so many seconds after the samples' beginning, 2026-01-01.
 pub(crate) fn at(secs: i64) -> Timestamp {
     from_micros((1_767_225_600 + secs) * 1_000_000)
+}
+
+/// A DAG of a name.
+pub(crate) fn dag(dag_id: &str) -> DagRow {
+    DagRow {
+        dag_id: dag_id.parse().unwrap(),
+        is_paused: false,
+        is_stale: false,
+        file: format!("{dag_id}.yaml"),
+        version: 1,
+        last_interval_start: Some(at(1)),
+        last_interval_end: Some(at(2)),
+        next_run_after: None,
+        next_logical_date: Some(at(3)),
+        parsed_at: at(4),
+        consecutive_failures: 2,
+        about: DagAbout {
+            display_name: format!("The {dag_id}"),
+            description: Some("daily".to_owned()),
+            schedule_text: Some("0 15 * * *".to_owned()),
+            timezone: "Asia/Seoul".to_owned(),
+            owners: vec!["ml".to_owned(), "ops".to_owned()],
+            tags: vec!["z".to_owned(), "mlops".to_owned()],
+            max_active_runs: 1,
+            max_active_tasks: 16,
+            max_consecutive_failed_dag_runs: 0,
+            catchup: true,
+        },
+    }
 }
 
 /// A version of the DAG `etl`.

@@ -107,7 +107,7 @@ pub async fn list(
     direction: Direction,
     paging: Paging,
 ) -> Result<Page<Variable>, StoreError> {
-    let filter = Filter::default().when("v.name LIKE ?", pattern.map(like));
+    let filter = Filter::default().when("LOWER(v.name) LIKE ? ESCAPE '|'", pattern.map(like));
     let head = format!("-- variable::list\nSELECT {} FROM variable v", TABLE.list("v"));
     let tail = format!("ORDER BY v.name {}", direction.sql());
     let found = store.db.rows(filter.page(&head, &tail, paging)).await?;

@@ -112,7 +112,7 @@ pub async fn list(
         .when("x.run = ?", Some(run))
         .when("x.task_id = ?", wanted.task_id.as_deref())
         .when("x.map_index = ?", wanted.map_index)
-        .when("x.xcom_key LIKE ?", wanted.key_pattern.as_deref().map(like));
+        .when("LOWER(x.xcom_key) LIKE ? ESCAPE '|'", wanted.key_pattern.as_deref().map(like));
     let head = format!("-- xcom::list\nSELECT {} FROM xcom x", TABLE.list("x"));
     let found = store.db.rows(filter.page(&head, "ORDER BY x.ti, x.xcom_key", paging)).await?;
     let rows = found.iter().map(|row| read(&mut row.reader())).collect::<Result<_, _>>()?;
