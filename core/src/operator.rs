@@ -14,6 +14,8 @@ pub mod latest_only;
 pub mod python;
 pub mod short_circuit;
 pub mod sql;
+pub mod sql_bind;
+pub mod sql_split;
 
 /// Every operator that a DAG file may name.
 pub const OPERATORS: &[&OperatorSpec] = &[
