@@ -3,6 +3,7 @@
 mod bash;
 mod decide;
 mod shell;
+mod sql;
 
 use std::sync::Arc;
 
@@ -81,6 +82,7 @@ impl Context {
 pub(crate) async fn run(context: &Context) -> Report {
     let ended = match context.task().operator.as_str() {
         "bash" => bash::run(context).await,
+        "sql" => sql::run(context).await,
         "branch" => decide::branch(context).await,
         "short_circuit" => decide::short_circuit(context).await,
         other => Err(Failure::for_good(format!(

@@ -1,6 +1,7 @@
 //! For tests: a scripted scheduler, assignments, and a worker around them.
 
 pub(crate) mod link;
+pub(crate) mod mariadb;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,5 +3,6 @@
 mod bash;
 mod kill;
 mod logs;
+mod sql;
 mod templates;
 mod work;

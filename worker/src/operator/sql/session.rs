@@ -1,0 +1,166 @@
+//! One connection to a database, of whatever kind.
+
+use std::time::Duration;
+
+use millrace_core::connection::Connection;
+use millrace_core::operator::sql_split::Dialect;
+use serde_json::Value;
+
+use super::mysql::{MySqlKiller, MySqlSession};
+use super::sqlite::SqliteSession;
+use super::{Answer, Context, Failure};
+use crate::log::AttemptLog;
+
+/// A connection is tried so often before the attempt fails.
+const CONNECT_TRIES: u32 = 4;
+
+/// Why a statement did not run.
+#[derive(Debug)]
+pub(super) enum SqlFault {
+    /// The server's own words.
+    Server(String),
+    /// The parameters do not fit the statement.
+    Parameters(String),
+    /// There is no connection any more.
+    Broken(String),
+}
+
+impl SqlFault {
+    /// Sorts a driver's error.
+    pub(super) fn of(error: &sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Database(error) => Self::Server(database_error(error.as_ref())),
+            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
+                Self::Broken(error.to_string())
+            }
+            other => Self::Server(other.to_string()),
+        }
+    }
+}
+
+/// A server's error with its number and state: `1064 (42000): You have an error …`.
+fn database_error(error: &dyn sqlx::error::DatabaseError) -> String {
+    let mysql = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>();
+    match (mysql, error.code()) {
+        (Some(mysql), state) => {
+            format!("error {} ({}): {}", mysql.number(), state.unwrap_or_default(), mysql.message())
+        }
+        (None, Some(code)) => format!("error {code}: {}", error.message()),
+        (None, None) => error.message().to_owned(),
+    }
+}
+
+/// An open connection.
+pub(super) enum Session {
+    /// MySQL or MariaDB.
+    MySql(MySqlSession),
+    /// A SQLite file.
+    Sqlite(SqliteSession),
+}
+
+/// What ends a running statement from outside.
+pub(super) enum Killer {
+    /// `KILL QUERY` by another connection.
+    MySql(MySqlKiller),
+    /// Nothing: the statement ends with its connection.
+    None,
+}
+
+impl Session {
+    /// Connects, again after a while when nobody answers yet.
+    pub(super) async fn open(
+        connection: &Connection,
+        database: Option<&str>,
+        context: &Context,
+    ) -> Result<Self, Failure> {
+        let mut pause = Duration::from_millis(500);
+        let mut tries = 1;
+        loop {
+            let error = match Self::connect(connection, database).await? {
+                Ok(session) => return Ok(session),
+                Err(error) => error,
+            };
+            let place = format!("connection \"{}\"", connection.conn_id);
+            match SqlFault::of(&error) {
+                SqlFault::Broken(text) if tries < CONNECT_TRIES => {
+                    context.log.warn(format!("{place}: {text}; trying again"));
+                }
+                SqlFault::Broken(text) | SqlFault::Server(text) | SqlFault::Parameters(text) => {
+                    return Err(Failure::failed(format!("{place}: {text}")));
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+            tries += 1;
+        }
+    }
+
+    async fn connect(
+        connection: &Connection,
+        database: Option<&str>,
+    ) -> Result<Result<Self, sqlx::Error>, Failure> {
+        Ok(match connection.conn_type.as_str() {
+            "mysql" | "mariadb" => {
+                MySqlSession::connect(connection, database).await.map(Self::MySql)
+            }
+            "sqlite" => SqliteSession::connect(connection, database).await.map(Self::Sqlite),
+            "postgres" | "postgresql" => {
+                return Err(Failure::for_good(
+                    "this worker was built without PostgreSQL; run the statements with `psql` in \
+                     a `bash` or `docker` task",
+                ));
+            }
+            other => {
+                return Err(Failure::for_good(format!(
+                    "connection \"{}\" has the type \"{other}\"; `sql` runs on mysql and sqlite",
+                    connection.conn_id
+                )));
+            }
+        })
+    }
+
+    /// How its texts are read.
+    pub(super) fn dialect(&self) -> Dialect {
+        match self {
+            Self::MySql(_) => Dialect::MySql,
+            Self::Sqlite(_) => Dialect::Sqlite,
+        }
+    }
+
+    /// What ends its statements from outside.
+    pub(super) fn killer(&self) -> Killer {
+        match self {
+            Self::MySql(session) => Killer::MySql(session.killer()),
+            Self::Sqlite(_) => Killer::None,
+        }
+    }
+
+    /// Runs a statement of ours: `BEGIN`, `COMMIT`, `ROLLBACK`.
+    pub(super) async fn control(&mut self, statement: &'static str) -> Result<(), SqlFault> {
+        self.run(statement, None, 0).await.map(|_| ())
+    }
+
+    /// Runs one statement and keeps up to `max_rows` of its rows.
+    pub(super) async fn run(
+        &mut self,
+        statement: &str,
+        parameters: Option<&Value>,
+        max_rows: usize,
+    ) -> Result<Answer, SqlFault> {
+        match self {
+            Self::MySql(session) => session.run(statement, parameters, max_rows).await,
+            Self::Sqlite(session) => session.run(statement, parameters, max_rows).await,
+        }
+    }
+}
+
+impl Killer {
+    /// Ends the running statement.
+    pub(super) async fn kill(&self, log: &AttemptLog) {
+        if let Self::MySql(killer) = self
+            && let Err(error) = killer.kill().await
+        {
+            log.warn(format!("KILL QUERY: {error}"));
+        }
+    }
+}
