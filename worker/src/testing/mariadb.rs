@@ -30,6 +30,7 @@ pub(crate) fn sql(statements: &str) -> String {
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests start real programs")]
+#[expect(clippy::zombie_processes, reason = "it outlives this process")]
 fn port() -> u16 {
     static PORT: OnceLock<u16> = OnceLock::new();
     *PORT.get_or_init(|| {

@@ -53,7 +53,7 @@ fn database_error(error: &dyn sqlx::error::DatabaseError) -> String {
 /// An open connection.
 pub(super) enum Session {
     /// MySQL or MariaDB.
-    MySql(MySqlSession),
+    MySql(Box<MySqlSession>),
     /// A SQLite file.
     Sqlite(SqliteSession),
 }
@@ -61,7 +61,7 @@ pub(super) enum Session {
 /// What ends a running statement from outside.
 pub(super) enum Killer {
     /// `KILL QUERY` by another connection.
-    MySql(MySqlKiller),
+    MySql(Box<MySqlKiller>),
     /// Nothing: the statement ends with its connection.
     None,
 }
@@ -101,7 +101,7 @@ impl Session {
     ) -> Result<Result<Self, sqlx::Error>, Failure> {
         Ok(match connection.conn_type.as_str() {
             "mysql" | "mariadb" => {
-                MySqlSession::connect(connection, database).await.map(Self::MySql)
+                MySqlSession::connect(connection, database).await.map(Box::new).map(Self::MySql)
             }
             "sqlite" => SqliteSession::connect(connection, database).await.map(Self::Sqlite),
             "postgres" | "postgresql" => {
@@ -130,7 +130,7 @@ impl Session {
     /// What ends its statements from outside.
     pub(super) fn killer(&self) -> Killer {
         match self {
-            Self::MySql(session) => Killer::MySql(session.killer()),
+            Self::MySql(session) => Killer::MySql(Box::new(session.killer())),
             Self::Sqlite(_) => Killer::None,
         }
     }
