@@ -22,7 +22,8 @@ function json(response, status, body) {
 function file(response, path) {
   let target = join(DIST, normalize(path));
   if (!existsSync(target) || statSync(target).isDirectory()) {
-    if (extname(path) !== "") return json(response, 404, { detail: "no such file" });
+    // Not "has a dot": the addresses of screens hold run ids, and those end in fractions of a second.
+    if (path.startsWith("/assets/")) return json(response, 404, { detail: "no such file" });
     target = join(DIST, "index.html");
   }
   response.writeHead(200, { "Content-Type": TYPES[extname(target)] ?? "application/octet-stream", "Content-Security-Policy": CSP, "Cache-Control": "no-cache" });

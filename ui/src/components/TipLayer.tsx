@@ -11,6 +11,8 @@ export const TIP_ATTRIBUTE = "data-tip";
 const SHOW_MILLIS = 350;
 const HIDE_MILLIS = 120;
 const GAP = 7;
+// A longer text may be read with the pointer on it; a short one must not lie in the way of what is under it.
+const LONG_CHARS = 60;
 
 interface Shown {
   anchor: Element;
@@ -43,7 +45,7 @@ function Bubble({ shown }: { shown: Shown }) {
     return () => anchor.removeAttribute("aria-describedby");
   }, [shown, id]);
   return (
-    <div ref={bubble} id={id} role="tooltip" className={css.tip} data-tip-bubble="">
+    <div ref={bubble} id={id} role="tooltip" className={css.tip} data-tip-bubble="" data-long={shown.text.length > LONG_CHARS}>
       {shown.text}
     </div>
   );

@@ -128,7 +128,8 @@ function Node({ dag, run, node, state, onFocus }: NodeProps) {
       href={taskLink(dag, run, node.id)}
       className={css.link}
       draggable={false}
-      aria-label={t("graph.node", { task: node.label, operator: node.operator, state: t(`state.${key}`) })}
+      // Only where the text on the node is cut: else the text itself is the name.
+      aria-label={label === node.label ? undefined : t("graph.node", { task: node.label, operator: node.operator, state: t(`state.${key}`) })}
       onFocus={onFocus}
     >
       {body}

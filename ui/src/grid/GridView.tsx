@@ -28,7 +28,7 @@ export function GridView({ dag }: { dag: string }) {
       <div className={css.tools}>
         <label>
           {t("dag.runsShown")}{" "}
-          <Select value={count} onChange={(event) => setParams({ runs: event.target.value === "30" ? null : event.target.value })}>
+          <Select aria-label={t("dag.runsShown")} value={count} onChange={(event) => setParams({ runs: event.target.value === "30" ? null : event.target.value })}>
             {RUN_COUNTS.map((each) => (
               <option key={each}>{each}</option>
             ))}

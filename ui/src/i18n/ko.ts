@@ -147,7 +147,7 @@ export const ko = {
     label: "로그", follow: "따라가기", followHint: "최신 줄을 계속 표시합니다", wrap: "줄 바꿈", times: "시각",
     find: "로그에서 찾기", matches_other: "{{count}}줄", noMatch: "일치 없음",
     next: "다음 일치", previous: "이전 일치", download: "다운로드", lines_other: "{{count}}줄",
-    live: "실시간", line: "{{n}}번째 줄 링크", waiting: "첫 줄을 기다리는 중…", failed: "로그를 읽을 수 없습니다: {{message}}",
+    live: "실시간", line: "줄 {{n}} 링크", waiting: "첫 줄을 기다리는 중…", failed: "로그를 읽을 수 없습니다: {{message}}",
     cut: "페이지에는 마지막 {{count}}줄만 둡니다. 나머지는 전체 로그를 다운로드해서 보세요.",
   },
   admin: {

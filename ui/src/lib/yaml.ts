@@ -5,7 +5,7 @@ export interface CodePiece {
   text: string;
 }
 
-const TOKEN = /(?<comment>(?:^|\s)#.*$)|(?<template>\{\{.*?\}\}|\{%.*?%\})|(?<key>^\s*(?:- )?[\w.-]+(?=:(?:\s|$)))|(?<string>"(?:[^"\\]|\\.)*"|'[^']*')/g;
+const TOKEN = /(?<comment>(?:^|\s)#.*$)|(?<template>\{\{.*?\}\}|\{%.*?%\})|(?<key>^\s*(?:- )?[\w.-]+(?=:(?:\s|$)))|(?<string>"(?:[^"\\{]|\\.|\{(?![{%]))*"|'(?:[^'{]|\{(?![{%]))*')/g;
 
 /** One line in coloured pieces; joined they are the line again. */
 export function yamlPieces(line: string): CodePiece[] {

@@ -102,7 +102,7 @@ function GraphTab({ dag }: { dag: string }) {
     <>
       <label className={css.tools}>
         {t("graph.run")}{" "}
-        <Select value={run ?? "none"} onChange={(event) => setParams({ run: event.target.value })}>
+        <Select aria-label={t("graph.run")} value={run ?? "none"} onChange={(event) => setParams({ run: event.target.value })}>
           <option value="none">{t("graph.noRun")}</option>
           {run !== null && !newestFirst.some((each) => each.run_id === run) ? <option value={run}>{run}</option> : null}
           {newestFirst.map((each) => (

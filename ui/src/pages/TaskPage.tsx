@@ -109,7 +109,7 @@ function TryPicker({ at, ti, tryNumber }: { at: TaskRef; ti: TaskInstance; tryNu
   return (
     <label className={css.tries}>
       {t("task.try")}{" "}
-      <Select value={tryNumber} onChange={(event) => setParams({ try: Number(event.target.value) === ti.try_number ? null : event.target.value })}>
+      <Select aria-label={t("task.try")} value={tryNumber} onChange={(event) => setParams({ try: Number(event.target.value) === ti.try_number ? null : event.target.value })}>
         {numbers.map((n) => (
           <option key={n} value={n}>
             {t("task.tryN", { n })}
