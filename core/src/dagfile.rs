@@ -41,6 +41,8 @@ mod broken_tests;
 mod fixture;
 #[cfg(test)]
 mod good_tests;
+#[cfg(test)]
+mod mutation_tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

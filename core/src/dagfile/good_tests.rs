@@ -62,6 +62,25 @@ fn the_examples_load() {
 }
 
 #[test]
+fn a_mistake_in_the_grid_starts_nothing() {
+    let path = fixture::repository("dags/credit_score_classification_ct.yaml");
+    let text = fixture::text(&path).expect("the example");
+    let documents = read_with("ct.yaml", &text, path.parent());
+    let params = &documents[0].dag.as_ref().expect("it loads").params;
+    let check = |grid: serde_json::Value, expected: Result<(), &str>| {
+        let conf = json!({"grid": grid}).as_object().cloned().unwrap_or_default();
+        let got = params.merge(&conf).map(|_| ()).map_err(|problems| {
+            problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        });
+        assert_eq!(got, expected.map_err(str::to_owned), "{grid}");
+    };
+    check(json!({"depth": [4]}), Ok(()));
+    check(json!({"dept": [4]}), Err("conf.grid: unknown key \"dept\"; did you mean \"depth\"?"));
+    check(json!({"depth": ["4"]}), Err("conf.grid.depth[0]: \"4\" is not of the type integer"));
+    check(json!({"depth": [99]}), Err("conf.grid.depth[0]: 99 is more than the maximum of 10"));
+}
+
+#[test]
 fn every_key_of_the_format_loads() {
     let path = fixture::repository("tests/fixtures/good/every_key.yaml");
     let text = fixture::text(&path).expect("the fixture");

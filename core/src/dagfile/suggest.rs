@@ -9,8 +9,10 @@
 pub(crate) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted: Vec<char> = word.to_lowercase().chars().take(64).collect();
     let limit = (wanted.len() / 3).clamp(1, 4);
+    let near = |name: &str| name.chars().count().abs_diff(wanted.len()) <= limit;
     names
         .into_iter()
+        .filter(|name| near(name))
         .map(|name| (distance(&wanted, &name.to_lowercase().chars().collect::<Vec<_>>()), name))
         .filter(|(far, name)| *far <= limit && (*far < name.chars().count()))
         .min_by_key(|(far, _)| *far)
