@@ -64,10 +64,19 @@ impl Store {
         let kinds = if only_scheduled { "AND run_type = 'scheduled'" } else { "" };
         let text = format!(
             "-- restore::past_run
-SELECT id FROM dag_run WHERE dag_id = ? AND COALESCE(logical_date, run_after) < ? {kinds}
-ORDER BY COALESCE(logical_date, run_after) DESC, id DESC LIMIT 1"
+SELECT id FROM (
+    SELECT * FROM (SELECT id, logical_date AS at FROM dag_run
+        WHERE dag_id = ? AND logical_date < ? {kinds}
+        ORDER BY logical_date DESC LIMIT 1) AS dated
+    UNION ALL
+    SELECT * FROM (SELECT id, run_after AS at FROM dag_run
+        WHERE dag_id = ? AND logical_date IS NULL AND run_after < ? {kinds}
+        ORDER BY run_after DESC, id DESC LIMIT 1) AS undated
+) AS past ORDER BY at DESC, id DESC LIMIT 1"
         );
-        let row = self.db.row(Sql::new(text).bind(dag_id).bind(before)).await?;
+        // Two indexed looks: one over COALESCE would read every run of the DAG.
+        let sql = Sql::new(text).bind(dag_id).bind(before).bind(dag_id).bind(before);
+        let row = self.db.row(sql).await?;
         let Some(run) = row.map(|row| row.reader().int()).transpose()? else { return Ok(None) };
         let sql = Sql::new(
             "-- restore::past_states

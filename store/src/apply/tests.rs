@@ -1,8 +1,12 @@
 //! Batches on both databases: what is written, what is refused, what survives a crash.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use millrace_core::record::{Change, PoolRow, TiRow, XComRow};
 use millrace_core::state::{RunState, TaskState};
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
 use crate::testing::{Fixture, Server, at, attempt, both, event, run, ti, to, version};
@@ -291,4 +295,95 @@ async fn inbox_entries_are_done_with_their_effect() {
         assert_eq!(again, id, "a late repetition finds the answer");
     })
     .await;
+}
+
+/// A proxy that passes everything on, until it is told to drop what the server answers: the batch
+/// is committed, and nobody hears of it.
+async fn proxy(to: String, is_deaf: Arc<AtomicBool>) -> u16 {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let mut server = tokio::net::TcpStream::connect(&to).await.unwrap();
+            let is_deaf = is_deaf.clone();
+            tokio::spawn(async move {
+                let (mut asks, mut hears) = client.split();
+                let (mut answers, mut obeys) = server.split();
+                let mut buffer = vec![0; 65_536];
+                let mut bytes = vec![0; 65_536];
+                loop {
+                    tokio::select! {
+                        read = asks.read(&mut buffer) => {
+                            let Ok(size @ 1..) = read else { return };
+                            let is_commit = buffer[..size].ends_with(b"COMMIT");
+                            obeys.write_all(&buffer[..size]).await.unwrap();
+                            if is_commit && is_deaf.load(Ordering::SeqCst) {
+                                // The server has answered, so it has committed; hang up.
+                                assert!(answers.read(&mut bytes).await.unwrap() > 0);
+                                return;
+                            }
+                        }
+                        read = answers.read(&mut bytes) => {
+                            let Ok(size @ 1..) = read else { return };
+                            hears.write_all(&bytes[..size]).await.unwrap();
+                        }
+                    }
+                }
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_the_commit_is_unknown_and_can_be_read_again() {
+    let (_kept, Fixture { store, url, .. }) = crate::testing::mariadb().await;
+    let epoch = with_run(&store).await;
+    let (place, name) = url.split_once('@').unwrap().1.split_once('/').unwrap();
+    let is_deaf = Arc::new(AtomicBool::new(false));
+    let port = proxy(place.to_owned(), is_deaf.clone()).await;
+    let far = Store::open(&format!("mysql://root@127.0.0.1:{port}/{name}")).await.unwrap();
+    let created = |id| [Change::RunCreated(Box::new(run(id)), vec![ti(id + 100, id, "a")])];
+    far.apply(epoch, &created(2)).await.unwrap();
+    is_deaf.store(true, Ordering::SeqCst);
+    let error = far.apply(epoch, &created(3)).await.unwrap_err();
+    assert!(matches!(error, ApplyError::Unknown { .. }), "{error:?}");
+    is_deaf.store(false, Ordering::SeqCst);
+    assert_eq!(far.restore().await.unwrap().last_run, 3, "it was committed");
+    let error = far.apply(epoch, &created(3)).await.unwrap_err();
+    assert!(matches!(error, ApplyError::Conflict { .. }), "{error:?}");
+    far.apply(epoch, &created(4)).await.unwrap();
+}
+
+#[tokio::test]
+async fn leaders_that_lose_a_row_lock_try_again() {
+    let (_kept, Fixture { store, .. }) = crate::testing::mariadb().await;
+    let epoch = with_run(&store).await;
+    // Another transaction holds task instance 1 and waits for the leader's row: a deadlock, which
+    // the server ends by rolling one of the two back.
+    let mut other = store.db.begin().await.unwrap();
+    let lock = "-- test::lock\nUPDATE task_instance SET note = 'x' WHERE id = 1";
+    other.exec(crate::db::Sql::new(lock)).await.unwrap();
+    let (queued, batch) = (ti(1, 1, "extract"), to(&ti(1, 1, "extract"), TaskState::Running));
+    let changes = [changed(&queued, &batch)];
+    let blocked = store.apply(epoch, &changes);
+    let deadlock = async {
+        let waiting = crate::db::Sql::new(
+            "SELECT COUNT(*) FROM information_schema.INNODB_TRX
+             WHERE trx_state = 'LOCK WAIT' AND trx_query LIKE '%task_instance::lock%'",
+        );
+        while store.count(waiting.clone()).await.unwrap() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let leader =
+            "-- test::leader\nUPDATE leader SET counter = counter WHERE name = 'scheduler'";
+        let result = other.exec(crate::db::Sql::new(leader)).await;
+        drop(other);
+        result
+    };
+    let (applied, deadlocked) = tokio::join!(blocked, deadlock);
+    let applied = applied.unwrap();
+    assert!(deadlocked.is_err() || applied.retries > 0, "{deadlocked:?} {applied:?}");
+    assert_eq!(task_instance::of_run(&store, 1).await.unwrap()[0].state, TaskState::Running);
 }
