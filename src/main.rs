@@ -4,7 +4,12 @@
 
 mod command;
 mod failure;
+mod input;
 mod local;
+mod masking;
+mod offline;
+mod orders;
+mod output;
 mod settings;
 
 use std::process::ExitCode;

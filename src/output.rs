@@ -92,6 +92,11 @@ pub(crate) fn table(headers: &[&str], rows: &[Vec<String>]) -> String {
     lines.join("\n")
 }
 
+/// Says something beside the answer, on stderr.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// Prints JSON, indented for a terminal and for people's diffs.
 pub(crate) fn print_json(value: &Value) -> Result<(), Failure> {
     print(&serde_json::to_string_pretty(value).map_err(Failure::defect)?)

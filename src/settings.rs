@@ -36,7 +36,14 @@ pub(crate) struct Settings {
     pub database: Option<String>,
 
     /// The zone of DAGs that name none
-    #[arg(long, env = "MILLRACE_TIMEZONE", global = true, value_name = "ZONE", default_value = "UTC", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "MILLRACE_TIMEZONE",
+        global = true,
+        value_name = "ZONE",
+        default_value = "UTC",
+        hide_env_values = true
+    )]
     pub timezone: String,
 }
 
@@ -44,11 +51,24 @@ pub(crate) struct Settings {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Listen {
     /// The address to listen on
-    #[arg(long, env = "MILLRACE_BIND", value_name = "ADDRESS", default_value = "127.0.0.1", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "MILLRACE_BIND",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1",
+        hide_env_values = true
+    )]
     pub bind: IpAddr,
 
     /// The port to listen on
-    #[arg(long, short, env = "MILLRACE_PORT", value_name = "PORT", default_value_t = 8080, hide_env_values = true)]
+    #[arg(
+        long,
+        short,
+        env = "MILLRACE_PORT",
+        value_name = "PORT",
+        default_value_t = 8080,
+        hide_env_values = true
+    )]
     pub port: u16,
 }
 
@@ -56,11 +76,24 @@ pub(crate) struct Listen {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Slots {
     /// How many attempts run at once
-    #[arg(long, env = "MILLRACE_SLOTS", value_name = "N", default_value_t = 32, hide_env_values = true)]
+    #[arg(
+        long,
+        env = "MILLRACE_SLOTS",
+        value_name = "N",
+        default_value_t = 32,
+        hide_env_values = true
+    )]
     pub slots: u32,
 
     /// The queues to serve
-    #[arg(long, env = "MILLRACE_QUEUES", value_name = "NAME", value_delimiter = ',', default_value = "default", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "MILLRACE_QUEUES",
+        value_name = "NAME",
+        value_delimiter = ',',
+        default_value = "default",
+        hide_env_values = true
+    )]
     pub queues: Vec<String>,
 }
 

@@ -11,6 +11,9 @@ use millrace_core::timetable::Zones;
 pub struct SchedulerConfig {
     /// The folder with the DAG files.
     pub dags_folder: PathBuf,
+    /// Only this file of the folder is read, and its schedule makes no runs: for one run, here and
+    /// now. All files when absent.
+    pub only: Option<String>,
     /// Who holds the leadership: machine, home folder and process. A holder with the same machine
     /// and home as the last one takes over at once.
     pub holder: String,
@@ -51,6 +54,7 @@ impl SchedulerConfig {
     pub fn new(dags_folder: PathBuf, holder: String) -> Self {
         Self {
             dags_folder,
+            only: None,
             holder,
             sweep: Duration::from_secs(30),
             settle: Duration::from_millis(200),

@@ -15,6 +15,7 @@ use millrace_core::dagfile::{Document, Known};
 use millrace_core::diagnostic::{Diagnostic, Paint, Severity};
 use millrace_core::engine::DagLoaded;
 use millrace_core::ids::DagId;
+use millrace_core::timetable::Timetable;
 use millrace_store::import_error::{self, ImportError};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -65,7 +66,9 @@ pub(crate) fn start(
 async fn run(shared: Arc<Shared>, leading: watch::Sender<bool>, begins: Arc<Notify>) {
     begins.notified().await;
     let changed = Arc::new(Notify::new());
-    notify::watch(&shared.config.dags_folder, Arc::clone(&changed));
+    if shared.config.only.is_none() {
+        notify::watch(&shared.config.dags_folder, Arc::clone(&changed));
+    }
     let mut reader = Reader::default();
     let mut whole = true;
     loop {
@@ -146,7 +149,7 @@ impl Reader {
         let mut found = Found::default();
         let root = &config.dags_folder;
         let first = self.dags.is_empty();
-        let look = match self.watcher.look(root, first) {
+        let look = match self.watcher.look(root, config.only.as_deref(), first) {
             Ok(look) => look,
             Err(error) => {
                 tracing::warn!(%error, folder = %root.display(), "the DAG folder cannot be read");
@@ -232,7 +235,11 @@ fn good(
     document: &Document,
     read: &DagFile,
 ) -> Option<DagLoaded> {
-    let dag = document.dag.clone()?;
+    let mut dag = document.dag.clone()?;
+    if config.only.is_some() {
+        dag.timetable = Timetable::Never;
+        dag.is_paused_upon_creation = Some(false);
+    }
     let files: BTreeMap<String, String> = read
         .files
         .iter()

@@ -31,19 +31,7 @@ impl Prepared {
         let names =
             |tasks: Vec<TaskIndex>| tasks.iter().map(|&t| dag.tasks[t].task_id.clone()).collect();
         Self {
-            brief: Arc::new(DagBrief {
-                dag_id: dag.dag_id.clone(),
-                display_name: dag.display_name().to_owned(),
-                owner: dag.owner.clone(),
-                tags: dag.tags.clone(),
-                description: dag.description.clone(),
-                schedule_text: dag.schedule_text.clone(),
-                timezone: dag.timezone.clone(),
-                macros: dag.macros.clone(),
-                task_ids: dag.tasks.iter().map(|task| task.task_id.clone()).collect(),
-                render_template_as_native_obj: dag.render_template_as_native_obj,
-                folder,
-            }),
+            brief: Arc::new(DagBrief::of(dag, folder)),
             downstream: (0..dag.tasks.len()).map(|task| names(dag.downstream(task))).collect(),
             wants_previous: dag.tasks.iter().map(|task| wants_previous(dag, task)).collect(),
             by_id: dag.tasks.iter().enumerate().map(|(i, t)| (t.task_id.clone(), i)).collect(),

@@ -56,7 +56,8 @@ impl Next {
     }
 }
 
-fn firings(
+/// The next firings of a DAG, as records.
+pub(crate) fn firings(
     dag: &Dag,
     after: Timestamp,
     count: usize,

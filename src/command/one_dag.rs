@@ -38,7 +38,9 @@ pub(crate) fn read(
         dags.retain(|dag| dag.dag_id == *wanted);
         if dags.is_empty() {
             let names = names.join(", ");
-            return Err(Failure::usage(format!("the file has no dag \"{wanted}\"; it has {names}")));
+            return Err(Failure::usage(format!(
+                "the file has no dag \"{wanted}\"; it has {names}"
+            )));
         }
     }
     Ok(dags)
@@ -53,12 +55,11 @@ pub(crate) fn instant(text: &str, zone: &TimeZone) -> Result<Timestamp, Failure>
     let civil = text
         .parse::<jiff::civil::DateTime>()
         .or_else(|_| text.parse::<jiff::civil::Date>().map(|date| date.at(0, 0, 0, 0)));
-    civil
-        .and_then(|civil| zone.to_timestamp(civil))
-        .map(millrace_core::time::truncate)
-        .map_err(|_| {
+    civil.and_then(|civil| zone.to_timestamp(civil)).map(millrace_core::time::truncate).map_err(
+        |_| {
             Failure::usage(format!(
                 "\"{text}\" is no date; write 2025-08-22, 2025-08-22T06:00 or 2025-08-21T21:24:23Z"
             ))
-        })
+        },
+    )
 }

@@ -1,6 +1,6 @@
 //! `millrace standalone`: every role in one process, on loopback, for a first start.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use clap::Args;
 use tokio::net::TcpListener;
@@ -22,29 +22,51 @@ pub(crate) struct Standalone {
 impl Standalone {
     /// Starts everything and runs until it is told to stop.
     pub(crate) async fn run(self, settings: Settings) -> Result<(), Failure> {
-        // The port first: a second start must not touch the database of the first.
+        // The port and the home first: a second start must not touch the database of the first.
         let listener = bind(&self.listen).await?;
-        let store = local::open(&settings).await?;
-        local::check(&store).await?;
-        let token = local::login_token(&store, "standalone").await?;
-        let stop = CancellationToken::new();
-        let scheduler = local::scheduler(&settings, &store);
-        let name = format!("standalone@{}", hostname());
         let home = settings.home();
-        let worker =
-            local::worker(scheduler.link(), name, &home, &self.slots, stop.child_token());
-        let api = local::api(&settings, &store, Some(&scheduler));
+        let _lock = local::lock_home(&home)?;
+        dags_folder(&settings)?;
+        let store = local::open_to_serve(&settings).await?;
+        let token = local::login_token(&store, &home).await?;
+        let stop = CancellationToken::new();
+        let config = local::scheduler_config(&settings)?;
+        let scheduler = local::scheduler(config, &settings, &store);
+        let name = format!("standalone@{}", hostname());
+        let config = local::worker_config(name, &home, &self.slots);
+        let worker = local::worker(scheduler.link(), config, stop.child_token());
+        let api = local::api(&settings, &store, Some(&scheduler))?;
         announce(&listener, &settings, &token)?;
-        let server = tokio::spawn(millrace_api::serve(listener, api, stop.child_token()));
+        let stop_serving = CancellationToken::new();
+        let server = tokio::spawn(millrace_api::serve(listener, api, stop_serving.clone()));
         local::stop_signal().await;
-        tracing::info!("stopping; attempts that run are finished or reported");
+        tracing::info!("stopping: no new attempts; those that run have 30 s to end");
         stop.cancel();
         let _ = worker.await;
-        scheduler.stop().await;
+        // The API last, so that a drain can be watched.
+        stop_serving.cancel();
         let _ = server.await;
+        scheduler.stop().await;
         store.close().await;
         Ok(())
     }
+}
+
+/// The DAG folder, made when it is the home's own: a first start has none.
+pub(crate) fn dags_folder(settings: &Settings) -> Result<(), Failure> {
+    let folder = settings.dags();
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if settings.dags.is_some() {
+        let folder = folder.display();
+        return Err(Failure::usage(format!(
+            "the DAG folder {folder} does not exist; create it, or name another with --dags or MILLRACE_DAGS"
+        )));
+    }
+    crate::settings::private_folder(&folder).map_err(|error| {
+        Failure::usage(format!("the DAG folder {} cannot be made: {error}", folder.display()))
+    })
 }
 
 /// Takes the port, or says who to ask for another.
@@ -65,15 +87,37 @@ pub(crate) async fn bind(listen: &Listen) -> Result<TcpListener, Failure> {
 
 /// Prints where Millrace is and how to log in.
 fn announce(listener: &TcpListener, settings: &Settings, token: &str) -> Result<(), Failure> {
-    use std::io::Write;
-    let address = listener.local_addr().map_err(Failure::defect)?;
-    let url = format!("http://{address}");
-    let text = format!(
-        "\nMillrace {version} is ready\n\n  dashboard   {url}/login#token={token}\n  API         {url}/api/v2   (Authorization: Bearer TOKEN; more tokens: millrace token create)\n  DAG folder  {dags}\n  home        {home}\n\nTrigger a first run:  millrace trigger hello_millrace --wait      Stop: Ctrl-C\n\n",
+    let url = url_of(listener.local_addr().map_err(Failure::defect)?);
+    let dags = settings.dags();
+    let first = if dags.join("hello_millrace.yaml").exists() {
+        "Trigger a first run:  millrace trigger hello_millrace --wait"
+    } else {
+        "Put a DAG file into the DAG folder; it is read within a second"
+    };
+    crate::output::print(&format!(
+        "
+Millrace {version} is ready
+
+  dashboard   {url}/login#token={token}
+  API         {url}/api/v2   (Authorization: Bearer TOKEN; more tokens: millrace token create)
+  DAG folder  {dags}
+  home        {home}
+
+{first}      Stop: Ctrl-C
+",
         version = env!("CARGO_PKG_VERSION"),
-        dags = settings.dags().display(),
+        dags = dags.display(),
         home = settings.home().display(),
-    );
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::defect)
+    ))
+}
+
+/// An address that a browser on this machine can open.
+pub(crate) fn url_of(mut address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    format!("http://{address}")
 }

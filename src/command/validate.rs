@@ -38,7 +38,9 @@ impl Validate {
         for (path, name) in files_of(&paths)? {
             for document in read_dag_file(&path, &name, &known).documents {
                 if let Some(dag) = &document.dag {
-                    dags.push(json!({ "dag_id": dag.dag_id, "file": name, "tasks": dag.tasks.len() }));
+                    dags.push(
+                        json!({ "dag_id": dag.dag_id, "file": name, "tasks": dag.tasks.len() }),
+                    );
                 }
                 found.extend(document.diagnostics);
             }

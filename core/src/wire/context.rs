@@ -3,8 +3,28 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::Assignment;
+use super::{Assignment, DagBrief};
+use crate::dag::Dag;
 use crate::template::{PrevSuccess, TemplateContext};
+
+impl DagBrief {
+    /// What templates may know of a DAG whose file is in `folder`.
+    pub fn of(dag: &Dag, folder: String) -> Self {
+        Self {
+            dag_id: dag.dag_id.clone(),
+            display_name: dag.display_name().to_owned(),
+            owner: dag.owner.clone(),
+            tags: dag.tags.clone(),
+            description: dag.description.clone(),
+            schedule_text: dag.schedule_text.clone(),
+            timezone: dag.timezone.clone(),
+            macros: dag.macros.clone(),
+            task_ids: dag.tasks.iter().map(|task| task.task_id.clone()).collect(),
+            render_template_as_native_obj: dag.render_template_as_native_obj,
+            folder,
+        }
+    }
+}
 
 impl Assignment {
     /// What the attempt's templates may see; `now` is the instant of the render.

@@ -60,9 +60,17 @@ pub(crate) struct Look {
 
 impl Watcher {
     /// Looks at the folder. `first` takes every file at once, without a second look: nobody is
-    /// served by a start that waits.
-    pub(crate) fn look(&mut self, root: &Path, first: bool) -> std::io::Result<Look> {
-        let found = dag_files(root)?;
+    /// served by a start that waits. With `only` there is no other file.
+    pub(crate) fn look(
+        &mut self,
+        root: &Path,
+        only: Option<&str>,
+        first: bool,
+    ) -> std::io::Result<Look> {
+        let found = match only {
+            Some(name) => BTreeSet::from([name.to_owned()]),
+            None => dag_files(root)?,
+        };
         let mut look = Look::default();
         for name in &found {
             let now = self.stamps(root, name);
@@ -195,19 +203,19 @@ mod tests {
         let root = tempfile::tempdir().expect("a folder");
         let mut watcher = Watcher::default();
         write(root.path(), "a.yaml", "dag_id: a");
-        let look = watcher.look(root.path(), false).expect("a look");
+        let look = watcher.look(root.path(), None, false).expect("a look");
         assert!(look.settled.is_empty() && look.unsettled, "{look:?}");
         write(root.path(), "a.yaml", "dag_id: a\ntasks: {}");
-        let look = watcher.look(root.path(), false).expect("a look");
+        let look = watcher.look(root.path(), None, false).expect("a look");
         assert!(look.settled.is_empty() && look.unsettled, "it grew: {look:?}");
-        let look = watcher.look(root.path(), false).expect("a look");
+        let look = watcher.look(root.path(), None, false).expect("a look");
         assert_eq!(look.settled, ["a.yaml"]);
         let own = Stamp::of(&root.path().join("a.yaml"));
         watcher.has_read(root.path(), "a.yaml", BTreeMap::new(), own);
-        let look = watcher.look(root.path(), false).expect("a look");
+        let look = watcher.look(root.path(), None, false).expect("a look");
         assert!(look.settled.is_empty() && !look.unsettled && look.gone.is_empty(), "{look:?}");
         std::fs::remove_file(root.path().join("a.yaml")).expect("removed");
-        assert_eq!(watcher.look(root.path(), false).expect("a look").gone, ["a.yaml"]);
+        assert_eq!(watcher.look(root.path(), None, false).expect("a look").gone, ["a.yaml"]);
     }
 
     #[test]
@@ -219,10 +227,10 @@ mod tests {
         let named = root.path().join("sql/q.txt");
         let stamps = BTreeMap::from([(named.clone(), Stamp::of(&named))]);
         watcher.has_read(root.path(), "a.yaml", stamps, Stamp::of(&root.path().join("a.yaml")));
-        assert!(!watcher.look(root.path(), false).expect("a look").unsettled);
+        assert!(!watcher.look(root.path(), None, false).expect("a look").unsettled);
         write(root.path(), "sql/q.txt", "select 1, 2");
-        assert!(watcher.look(root.path(), false).expect("a look").unsettled);
-        assert_eq!(watcher.look(root.path(), false).expect("a look").settled, ["a.yaml"]);
+        assert!(watcher.look(root.path(), None, false).expect("a look").unsettled);
+        assert_eq!(watcher.look(root.path(), None, false).expect("a look").settled, ["a.yaml"]);
     }
 
     #[test]

@@ -1,0 +1,130 @@
+//! `millrace explain`: why a task has not run, in words, by the engine's own predicates.
+//!
+//! An engine is made from the database as after a restart, asked, and thrown away.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use clap::Args;
+use jiff::{SignedDuration, Timestamp};
+use millrace_core::dag::Dag;
+use millrace_core::engine::{Engine, EngineConfig, Reason, Workers};
+use millrace_core::record::{RunRow, TiRow, VersionKey};
+use millrace_scheduler::disk::read_version;
+use millrace_store::{Store, worker};
+use serde_json::{Value, json};
+
+use super::one_run::OneRun;
+use crate::failure::Failure;
+use crate::local::{self, fault};
+use crate::output::{Format, Output, print};
+use crate::settings::Settings;
+
+/// A worker that was not seen for so long does not count; it is noted every 30 s.
+const WORKER_SEEN: SignedDuration = SignedDuration::from_secs(90);
+
+/// Options of `explain`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  millrace explain daily_report latest publish")]
+pub(crate) struct Explain {
+    #[command(flatten)]
+    run: OneRun,
+
+    /// The task; without one the dag run itself is explained
+    #[arg(value_name = "TASK")]
+    task: Option<String>,
+
+    /// The item of a mapped task
+    #[arg(long, value_name = "N", default_value_t = -1, allow_negative_numbers = true, hide_default_value = true)]
+    map_index: i32,
+
+    #[command(flatten)]
+    format: Format,
+}
+
+impl Explain {
+    /// Says why.
+    pub(crate) async fn run(self, settings: &Settings) -> Result<(), Failure> {
+        let store = local::open(settings).await?;
+        let (run, ti) = match &self.task {
+            Some(task) => {
+                let (run, ti) = self.run.find_ti(&store, task, self.map_index).await?;
+                (run, Some(ti))
+            }
+            None => (self.run.find(&store).await?, None),
+        };
+        let now = local::now();
+        let engine = engine(settings, &store, now).await?;
+        let reasons = match &ti {
+            Some(ti) => {
+                let workers = workers(&store, &ti.queue, now).await?;
+                engine.explain(ti.id, workers, now)
+            }
+            None => engine.explain_run(run.id, now),
+        };
+        self.show(&run, ti.as_ref(), reasons)
+    }
+
+    fn show(
+        &self,
+        run: &RunRow,
+        ti: Option<&TiRow>,
+        reasons: Option<Vec<Reason>>,
+    ) -> Result<(), Failure> {
+        let (what, state, reason) = match ti {
+            Some(ti) => (format!("task {}", ti.task_id), ti.state.to_string(), &ti.reason),
+            None => (format!("dag run {}", run.run_id), run.state.to_string(), &run.reason),
+        };
+        // A run that ended is in no engine; its rows say why.
+        let reasons: Vec<Value> = match reasons {
+            Some(reasons) => reasons
+                .iter()
+                .map(|r| json!({ "code": r.code, "text": r.text, "operands": r.operands }))
+                .collect(),
+            None => {
+                let text = reason.clone().unwrap_or_else(|| format!("it is {state}"));
+                vec![json!({ "code": state, "text": text, "operands": {} })]
+            }
+        };
+        if self.format.output == Output::Json {
+            return self.format.record(&json!({
+                "dag_id": run.dag_id,
+                "run_id": run.run_id,
+                "task_id": ti.map(|ti| &ti.task_id),
+                "state": state,
+                "reasons": reasons,
+            }));
+        }
+        print(&format!("{what} is {}", state.replace('_', " ")))?;
+        for reason in &reasons {
+            print(&format!("  - {}", reason["text"].as_str().unwrap_or_default()))?;
+        }
+        Ok(())
+    }
+}
+
+/// The engine as a scheduler would make it now.
+async fn engine(settings: &Settings, store: &Store, now: Timestamp) -> Result<Engine, Failure> {
+    let zones = settings.zones()?;
+    let known = settings.known(&zones);
+    let snapshot = store.restore().await.map_err(fault)?;
+    let dags: HashMap<VersionKey, Arc<Dag>> = snapshot
+        .versions
+        .iter()
+        .filter_map(|version| Some((version.id, read_version(version, &known).ok()?)))
+        .collect();
+    Ok(Engine::restore(EngineConfig::default(), snapshot, dags, now).0)
+}
+
+/// The workers that serve a queue, as they were last seen.
+async fn workers(store: &Store, queue: &str, now: Timestamp) -> Result<Workers, Failure> {
+    let mut found = Workers { serving: 0, free_slots: 0 };
+    for worker in worker::list(store).await.map_err(fault)? {
+        let is_seen = now.duration_since(worker.last_seen_at) < WORKER_SEEN;
+        if is_seen && worker.queues.iter().any(|served| served == queue) {
+            found.serving += 1;
+            found.free_slots += worker.slots.saturating_sub(worker.running);
+        }
+    }
+    Ok(found)
+}
