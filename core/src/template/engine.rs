@@ -14,7 +14,13 @@ use super::error::{Origin, RenderError, TemplateFault};
 use super::lookups_of::lookups_of;
 use super::rewrite::{Rewritten, parse_bounded, rewrite};
 use super::scope::{Root, Run, Scope};
+use super::temporal::fault;
 use super::{Limits, filters, native, ops, shell, strings, value};
+
+/// Brackets and pipes of a template that cannot overflow an ordinary stack.
+const MAX_SHALLOW_NESTS: usize = 400;
+/// Address space of the stack for other templates; memory is used only as deep as they nest.
+const DEEP_STACK_BYTES: usize = 256 * 1024 * 1024;
 
 /// Renders templates; one for a process is enough, and cheap to share.
 #[derive(Clone, Debug)]
@@ -40,6 +46,8 @@ impl Renderer {
         env.set_fuel(Some(limits.fuel));
         env.set_recursion_limit(limits.recursion);
         env.set_debug(true);
+        // It would print the whole context, secrets included.
+        env.remove_global("debug");
         ops::register(&mut env);
         strings::register(&mut env);
         filters::register(&mut env);
@@ -70,9 +78,11 @@ impl Renderer {
             return Ok(without_final_newline(text).to_string());
         }
         self.check_size(name, text)?;
-        let run = self.run(scope);
-        let rewritten = rewrite(name, text);
-        self.render_rewritten(name, text, rewritten, &run)
+        on_stack_for(name, text, || {
+            let run = self.run(scope);
+            let rewritten = rewrite(name, text);
+            self.render_rewritten(name, text, rewritten, &run)
+        })
     }
 
     /// Renders a shell command: what comes from the run's input is quoted for its place, unless
@@ -87,9 +97,11 @@ impl Renderer {
             return Ok(without_final_newline(text).to_string());
         }
         self.check_size(name, text)?;
-        let run = self.run(scope);
-        let rewritten = shell::rewrite_marked(name, text, &scope.data);
-        let marked = self.render_rewritten(name, text, rewritten, &run)?;
+        let marked = on_stack_for(name, text, || {
+            let run = self.run_in(scope, true);
+            let rewritten = shell::rewrite_marked(name, text, &scope.data, false);
+            self.render_rewritten(name, text, rewritten, &run)
+        })?;
         shell::resolve(&marked).map_err(|fault| {
             let (line, message) = (fault.line, fault.message);
             let mut error = RenderError::whole(TemplateFault::UnsafeShell, name, message);
@@ -151,11 +163,13 @@ impl Renderer {
             return self.evaluate(name, text, scope);
         }
         self.check_size(name, text)?;
-        let run = self.run(scope);
-        let wrapped = format!("{{{{{text}}}}}");
-        let found = evaluate_source(&run, name, &wrapped, self.limits.output_bytes)
-            .and_then(|value| value::to_json(&value));
-        finished(found, &run, &origin_of(name, text, 2, &run))
+        on_stack_for(name, text, || {
+            let run = self.run(scope);
+            let wrapped = format!("{{{{{text}}}}}");
+            let found = evaluate_source(&run, name, &wrapped, self.limits.output_bytes)
+                .and_then(|value| value::to_json(&value));
+            finished(found, &run, &origin_of(name, text, 2, &run))
+        })
     }
 
     /// Evaluates a condition (`when`): Python's truth of the value; text must say true or false.
@@ -192,10 +206,12 @@ impl Renderer {
             return Ok(serde_json::Value::String(without_final_newline(text).to_string()));
         }
         self.check_size(name, text)?;
-        let run = self.run(scope);
-        let found = evaluate_source(&run, name, text, self.limits.output_bytes)
-            .and_then(|value| value::to_json(&value));
-        finished(found, &run, &origin_of(name, text, 0, &run))
+        on_stack_for(name, text, || {
+            let run = self.run(scope);
+            let found = evaluate_source(&run, name, text, self.limits.output_bytes)
+                .and_then(|value| value::to_json(&value));
+            finished(found, &run, &origin_of(name, text, 0, &run))
+        })
     }
 
     fn render_rewritten(
@@ -212,12 +228,22 @@ impl Renderer {
     }
 
     fn run(&self, scope: &Scope) -> Arc<Run> {
+        self.run_in(scope, false)
+    }
+
+    /// A render; in a shell command the included files are marked as the command is.
+    fn run_in(&self, scope: &Scope, shell: bool) -> Arc<Run> {
         let mut env = self.env.clone();
         if !scope.data.files.is_empty() {
-            let files = Arc::clone(&scope.data.files);
-            env.set_loader(move |name| match files.get(name) {
-                None => Ok(None),
-                Some(text) => rewrite(name, text).map(|rewritten| Some(rewritten.text)),
+            let data = Arc::clone(&scope.data);
+            env.set_loader(move |name| {
+                let Some(text) = data.files.get(name) else { return Ok(None) };
+                let rewritten = if shell {
+                    shell::rewrite_marked(name, text, &data, true)
+                } else {
+                    rewrite(name, text)
+                };
+                rewritten.map(|rewritten| Some(rewritten.text))
             });
         }
         Run::new(scope, env)
@@ -266,15 +292,53 @@ fn origin_of<'a>(name: &'a str, text: &'a str, prefix: usize, run: &'a Arc<Run>)
     Origin { name, text, prefix, files: &run.scope.files, scope: Some(&run.scope) }
 }
 
+/// Runs a render where its values cannot overflow the stack. The engine prints and drops nested
+/// values by recursion: a hostile template that nests them as deep as its fuel allows must not end
+/// the process.
+fn on_stack_for<T: Send>(
+    name: &str,
+    text: &str,
+    render: impl FnOnce() -> Result<T, RenderError> + Send,
+) -> Result<T, RenderError> {
+    if !needs_deep_stack(text) {
+        return render();
+    }
+    std::thread::scope(|threads| {
+        let thread = std::thread::Builder::new().stack_size(DEEP_STACK_BYTES);
+        let failed = |message: &str| RenderError::whole(TemplateFault::Failed, name, message);
+        match thread.spawn_scoped(threads, render) {
+            Ok(handle) => handle
+                .join()
+                .unwrap_or_else(|_| Err(failed("the template engine failed on this template"))),
+            Err(_) => Err(failed("there is no memory to render a template of this size")),
+        }
+    })
+}
+
+/// Whether a template could nest values deeper than an ordinary stack holds: each bracket nests
+/// by one, `namespace` carries a value through a loop, and other files are not counted.
+fn needs_deep_stack(text: &str) -> bool {
+    let nests =
+        text.bytes().filter(|byte| matches!(byte, b'[' | b'(' | b'|' | b':' | b'~')).count();
+    nests > MAX_SHALLOW_NESTS
+        || ["namespace", "include", "import", "extends"].iter().any(|word| text.contains(word))
+}
+
 /// Evaluates a macro of the DAG: one `{{ … }}` keeps its type, anything else gives text.
 pub(crate) fn evaluate_macro(run: &Arc<Run>, name: &str, text: &str) -> Result<Value, Error> {
+    if needs_deep_stack(text) {
+        return Err(fault(format!("macro \"{name}\" is too large; compute the value in a task")));
+    }
     let limit = Limits::default().output_bytes;
     evaluate_source(run, name, text, limit).map_err(|error| {
-        if error.detail().is_some_and(|detail| detail.starts_with("macro \"")) {
-            return error;
+        let origin =
+            Origin { name, text, prefix: 0, files: &run.scope.files, scope: Some(&run.scope) };
+        match RenderError::from_engine(&error, None, &origin) {
+            RenderError::Template(inner) if !inner.message.starts_with("macro \"") => {
+                fault(format!("macro \"{name}\": {}", inner.message))
+            }
+            _ => error,
         }
-        let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_string);
-        Error::new(error.kind(), format!("macro \"{name}\": {detail}"))
     })
 }
 

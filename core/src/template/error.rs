@@ -6,11 +6,13 @@ use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::fmt;
 
+use minijinja::machinery::ast;
 use minijinja::{Error, ErrorKind};
 
 use super::lookup::Lookup;
-use super::rewrite::rewrite;
+use super::rewrite::{parse_bounded, rewrite};
 use super::scope::Run;
+use super::walk::{for_each_child, for_each_root_expr};
 
 /// A render that gave no text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,6 +81,19 @@ pub(crate) struct Origin<'a> {
     pub(crate) scope: Option<&'a super::scope::ScopeData>,
 }
 
+impl Origin<'_> {
+    /// The names of the context and those that the template sets.
+    fn known_names(&self) -> Vec<String> {
+        let mut names = self.scope.map(super::scope::ScopeData::names).unwrap_or_default();
+        for text in self.files.values().map(String::as_str).chain([self.text]) {
+            if let Ok(parsed) = parse_bounded(self.name, text) {
+                super::shell::assigned_names(&parsed.tree, &mut names);
+            }
+        }
+        names
+    }
+}
+
 impl RenderError {
     /// A mistake of the whole template, without a place in it.
     pub(crate) fn whole(
@@ -113,12 +128,20 @@ impl RenderError {
             Some(name) => (name, origin.files[name].as_str(), 0),
             None => (origin.name, origin.text, origin.prefix),
         };
-        let place = error.range().map(|range| original_place(file, text, prefix, range.start));
-        let (line, column) = match (place, error.line()) {
-            (Some(place), Some(_)) => place,
-            (_, line) => (line.unwrap_or(0), 0),
+        let span = error.range().filter(|_| error.line().is_some()).map(|range| {
+            let (start, end) = original_span(file, text, prefix, &range);
+            (start, text.get(start..end).unwrap_or_default())
+        });
+        let (fault, message) = explain(error, span.map(|(_, code)| code), origin);
+        let (line, column) = match span {
+            // A name inside the expression is a better place than the expression's start.
+            Some((start, code)) => {
+                let name = quoted(error.detail().unwrap_or_default());
+                let inside = name.and_then(|name| code.find(name)).unwrap_or(0);
+                place_of(text, start + inside)
+            }
+            None => (error.line().unwrap_or(0), 0),
         };
-        let (fault, message) = explain(error, origin);
         RenderError::Template(Box::new(TemplateError {
             fault,
             message,
@@ -178,10 +201,15 @@ fn innermost(error: &Error) -> &Error {
     current
 }
 
-fn explain(error: &Error, origin: &Origin<'_>) -> (TemplateFault, String) {
+fn explain(error: &Error, used_in: Option<&str>, origin: &Origin<'_>) -> (TemplateFault, String) {
     let detail = error.detail().unwrap_or_default();
     match error.kind() {
-        ErrorKind::UndefinedError => (TemplateFault::Undefined, undefined_text(detail, origin)),
+        ErrorKind::UndefinedError => {
+            (TemplateFault::Undefined, undefined_text(detail, used_in, origin))
+        }
+        _ if detail.ends_with("` is undefined)") => {
+            (TemplateFault::Undefined, undefined_text(detail, used_in, origin))
+        }
         ErrorKind::SyntaxError => (TemplateFault::Syntax, format!("not valid Jinja: {detail}")),
         ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction => {
             (TemplateFault::Undefined, format!("{detail}; see the list of names in the docs"))
@@ -206,22 +234,53 @@ fn explain(error: &Error, origin: &Origin<'_>) -> (TemplateFault, String) {
     }
 }
 
-fn undefined_text(detail: &str, origin: &Origin<'_>) -> String {
-    let Some(expression) = quoted(detail) else {
-        return "an undefined value is used; give it a value, or | default(…)".to_string();
-    };
-    let name = expression.split(['.', '[', '(']).next().unwrap_or(expression);
-    let names = origin.scope.map(super::scope::ScopeData::names).unwrap_or_default();
-    if !names.iter().any(|known| known == name) {
-        if let Some(replacement) = removed_name(name) {
-            return format!("\"{name}\" was removed in Airflow 3; use {replacement}");
+fn undefined_text(detail: &str, used_in: Option<&str>, origin: &Origin<'_>) -> String {
+    let names = origin.known_names();
+    let known = |name: &str| names.iter().any(|known| known == name);
+    if let Some(expression) = quoted(detail) {
+        let name = expression.split(['.', '[', '(']).next().unwrap_or(expression);
+        if !known(name) {
+            return unknown_name(name, &names);
         }
-        return match nearest(name, names.iter().map(String::as_str)) {
-            Some(near) => format!("\"{name}\" is undefined; did you mean \"{near}\"?"),
-            None => format!("\"{name}\" is undefined"),
-        };
+        return format!(
+            "\"{expression}\" is undefined; check its name, or give a default: | default(…)"
+        );
     }
-    format!("\"{expression}\" is undefined; check its name, or give a default: | default(…)")
+    let Some(code) = used_in else {
+        return "an undefined value is used; check its name, or | default(…)".to_string();
+    };
+    match names_in(code).into_iter().find(|name| !known(name)) {
+        Some(name) => unknown_name(&name, &names),
+        None => {
+            format!("an undefined value is used in \"{code}\"; check its names, or | default(…)")
+        }
+    }
+}
+
+fn unknown_name(name: &str, names: &[String]) -> String {
+    if let Some(replacement) = removed_name(name) {
+        return format!("\"{name}\" was removed in Airflow 3; use {replacement}");
+    }
+    match nearest(name, names.iter().map(String::as_str)) {
+        Some(near) => format!("\"{name}\" is undefined; did you mean \"{near}\"?"),
+        None => format!("\"{name}\" is undefined"),
+    }
+}
+
+/// The variables of an expression, in text order.
+fn names_in(code: &str) -> Vec<String> {
+    fn collect(expr: &ast::Expr<'_>, found: &mut Vec<String>) {
+        if let ast::Expr::Var(var) = expr {
+            found.push(var.id.to_string());
+        }
+        for_each_child(expr, &mut |child| collect(child, found));
+    }
+    let template = format!("{{{{{code}}}}}");
+    let mut found = Vec::new();
+    if let Ok(parsed) = parse_bounded("", &template) {
+        for_each_root_expr(&parsed.tree, &mut |expr| collect(expr, &mut found));
+    }
+    found
 }
 
 /// The first text between backticks.
@@ -231,15 +290,26 @@ fn quoted(detail: &str) -> Option<&str> {
     Some(&detail[start..start + length])
 }
 
-fn original_place(file: &str, text: &str, prefix: usize, offset: usize) -> (usize, usize) {
+/// Where a span of the rewritten text is in the author's text, in bytes.
+fn original_span(
+    file: &str,
+    text: &str,
+    prefix: usize,
+    range: &std::ops::Range<usize>,
+) -> (usize, usize) {
     // An expression is wrapped to make it a template; rewriting is repeated only on this cold path.
-    let offset = if prefix == 0 {
-        rewrite(file, text).map_or(offset, |rewritten| rewritten.original_offset(offset))
-    } else {
-        let wrapped = format!("{{{{{text}}}}}");
-        rewrite(file, &wrapped).map_or(offset, |rewritten| rewritten.original_offset(offset))
+    let wrapped = if prefix == 0 { text.to_string() } else { format!("{{{{{text}}}}}") };
+    let rewritten = rewrite(file, &wrapped);
+    let original = |offset: usize| {
+        let offset =
+            rewritten.as_ref().map_or(offset, |rewritten| rewritten.original_offset(offset));
+        offset.saturating_sub(prefix).min(text.len())
     };
-    let offset = offset.saturating_sub(prefix).min(text.len());
+    (original(range.start), original(range.end))
+}
+
+/// Line and column, from 1, of a byte offset.
+fn place_of(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)

@@ -6,10 +6,9 @@
     reason = "the engine hands rest arguments and values over by value"
 )]
 
-use minijinja::value::{Enumerator, Object, ObjectRepr, Rest};
+use minijinja::value::{Enumerator, Kwargs, Object, ObjectRepr, Rest};
 use minijinja::{Environment, Error, Value};
 
-use super::args::Args;
 use super::object::Temporal;
 use super::temporal::moment::Moment;
 use super::temporal::{fault, format, parse, strftime};
@@ -68,14 +67,17 @@ fn dated(
     }
 }
 
-fn to_datetime(value: Value, rest: Rest<Value>) -> Result<Value, Error> {
-    let mut args = Args::new("to_datetime", &rest)?;
-    let layout = args.text("format")?;
-    let zone = match args.take("tz")? {
+/// `to_datetime(format=none, tz='UTC')`: text to a date-time; `tz` is for text without a zone.
+fn to_datetime(value: Value, layout: Option<String>, named: Kwargs) -> Result<Value, Error> {
+    let layout = match layout {
+        Some(layout) => Some(layout),
+        None => named.get::<Option<String>>("format")?,
+    };
+    let zone = match named.get::<Option<Value>>("tz")? {
         Some(zone) if !zone.is_none() => super::object::zone_from_value(&zone)?,
         _ => jiff::tz::TimeZone::UTC,
     };
-    args.finish()?;
+    named.assert_all_used()?;
     if let Some(Temporal::Moment(_)) = Temporal::of(&value) {
         return Ok(value);
     }

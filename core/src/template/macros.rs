@@ -110,7 +110,7 @@ impl Object for Callable {
         match self.below(method) {
             Some(path) => call(&self.run, path, args),
             None => Err(Error::new(
-                ErrorKind::UnknownMethod,
+                ErrorKind::InvalidOperation,
                 format!("{} has no \"{method}\"", self.path),
             )),
         }

@@ -153,7 +153,10 @@ impl Object for Temporal {
         };
         found.ok_or_else(|| {
             let type_name = self.type_name();
-            Error::new(ErrorKind::UnknownMethod, format!("{type_name} has no method \"{method}\""))
+            Error::new(
+                ErrorKind::InvalidOperation,
+                format!("{type_name} has no method \"{method}\""),
+            )
         })
     }
 

@@ -14,7 +14,7 @@ const MAX_STEPS_PER_BLOCK: usize = 500;
 /// `{% elif %}` branches allowed in one template (the engine recurses once for each).
 const MAX_ELIFS: usize = 200;
 /// Methods that change a list or dict in place; only then do literals become changeable.
-const MUTATORS: &[&str] = &[
+pub(crate) const MUTATORS: &[&str] = &[
     "append",
     "extend",
     "insert",
@@ -298,13 +298,11 @@ fn function_for(node: &ast::BinOp<'_>) -> Option<&'static str> {
     let number =
         |expr: &ast::Expr<'_>| matches!(expr, ast::Expr::Const(c) if c.value.as_str().is_none());
     let (left, right) = (&node.left, &node.right);
-    if constant(left) && constant(right) && !matches!(node.op, ast::BinOpKind::Rem) {
+    let text_work = matches!(node.op, ast::BinOpKind::Rem | ast::BinOpKind::Mul);
+    if (number(left) && number(right)) || (constant(left) && constant(right) && !text_work) {
         return None;
     }
     Some(match node.op {
-        ast::BinOpKind::Add | ast::BinOpKind::Sub if constant(left) || constant(right) => {
-            return None;
-        }
         ast::BinOpKind::Rem | ast::BinOpKind::In if number(left) => return None,
         ast::BinOpKind::Eq | ast::BinOpKind::Ne if number(left) || number(right) => return None,
         ast::BinOpKind::Add => "__mr_add(",

@@ -15,8 +15,6 @@ use super::temporal::fault;
 const MAX_LENGTH: usize = 1_000_000;
 /// The most keys of a changeable dict.
 const MAX_KEYS: usize = 10_000;
-/// How deep changeable lists and dicts may be nested.
-const MAX_DEPTH: usize = 64;
 
 /// Where padding leaves the text.
 #[derive(Clone, Copy)]
@@ -36,7 +34,7 @@ pub(crate) fn register(env: &mut Environment<'_>) {
         let items = items
             .try_iter()?
             .checked()
-            .map(|item| frozen(&item?, 0))
+            .map(|item| frozen(&item?))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Value::from_object(PyList(Mutex::new(items))))
     });
@@ -198,10 +196,15 @@ fn swapped(c: char) -> char {
 }
 
 /// Copies changeable lists and dicts into fixed ones: nothing can then contain itself.
-fn frozen(value: &Value, depth: usize) -> Result<Value, Error> {
-    if depth > MAX_DEPTH {
-        return Err(fault(format!("lists are nested deeper than {MAX_DEPTH}")));
+fn frozen(value: &Value) -> Result<Value, Error> {
+    if !matches!(value.kind(), ValueKind::Seq | ValueKind::Map) {
+        return Ok(value.clone());
     }
+    super::value::check_shape(value)?;
+    copied(value)
+}
+
+fn copied(value: &Value) -> Result<Value, Error> {
     if value.is_tuple() {
         return Ok(value.clone());
     }
@@ -209,15 +212,11 @@ fn frozen(value: &Value, depth: usize) -> Result<Value, Error> {
         ValueKind::Seq => value
             .try_iter()?
             .checked()
-            .map(|item| frozen(&item?, depth + 1))
+            .map(|item| copied(&item?))
             .collect::<Result<Vec<_>, _>>()
             .map(Value::from),
         ValueKind::Map if value.as_object().is_some_and(|map| map.enumerator_len().is_some()) => {
-            let mut copied = Vec::new();
-            for (key, item) in pairs_of(value)? {
-                copied.push((key, frozen(&item, depth + 1)?));
-            }
-            Ok(copied.into_iter().collect())
+            Ok(pairs_of(value)?.into_iter().collect())
         }
         _ => Ok(value.clone()),
     }
@@ -228,7 +227,7 @@ fn pairs_of(map: &Value) -> Result<Vec<(Value, Value)>, Error> {
         .checked()
         .map(|key| {
             let key = key?;
-            let item = frozen(&map.get_item(&key)?, 0)?;
+            let item = copied(&map.get_item(&key)?)?;
             Ok((key, item))
         })
         .collect()
@@ -286,7 +285,7 @@ impl Object for PyList {
         let none = Value::from(());
         let value = match method {
             "append" => {
-                let item = frozen(&args.require("object")?, 0)?;
+                let item = frozen(&args.require("object")?)?;
                 self.extend(vec![item])?;
                 none
             }
@@ -295,14 +294,14 @@ impl Object for PyList {
                 let added = added
                     .try_iter()?
                     .checked()
-                    .map(|item| frozen(&item?, 0))
+                    .map(|item| frozen(&item?))
                     .collect::<Result<Vec<_>, _>>()?;
                 self.extend(added)?;
                 none
             }
             "insert" => {
                 let at = args.int("index")?.unwrap_or(0);
-                let item = frozen(&args.require("object")?, 0)?;
+                let item = frozen(&args.require("object")?)?;
                 let at = place(at, self.items().len());
                 self.items().insert(at, item);
                 none
@@ -408,6 +407,7 @@ impl Object for PyDict {
         let value = match method {
             "update" => {
                 if let Some(other) = args.take("other")? {
+                    super::value::check_shape(&other)?;
                     for (key, value) in pairs_of(&other)? {
                         self.put(key, value)?;
                     }
@@ -420,7 +420,7 @@ impl Object for PyDict {
                 if let Some(value) = self.find(&key) {
                     value
                 } else {
-                    self.put(key, frozen(&default, 0)?)?;
+                    self.put(key, frozen(&default)?)?;
                     default
                 }
             }

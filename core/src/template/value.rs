@@ -5,6 +5,13 @@
 use minijinja::value::{Serde, ValueKind};
 use minijinja::{Error, Output, State, Value};
 
+use super::temporal::fault;
+
+/// How deep a printed or returned value may be nested.
+const MAX_DEPTH: usize = 100;
+/// How many parts a printed, returned or collected value may have.
+const MAX_PARTS: usize = 200_000;
+
 /// A JSON value as a template value; the order of keys stays.
 pub(crate) fn from_json(json: &serde_json::Value) -> Value {
     Value::from(Serde(json))
@@ -12,12 +19,38 @@ pub(crate) fn from_json(json: &serde_json::Value) -> Value {
 
 /// A template value as JSON: dates as their text, tuples as lists.
 pub(crate) fn to_json(value: &Value) -> Result<serde_json::Value, Error> {
+    check_shape(value)?;
     serde_json::to_value(value).map_err(|error| {
         Error::new(
             minijinja::ErrorKind::BadSerialization,
             format!("the value is not JSON: {error}"),
         )
     })
+}
+
+/// Refuses values that are nested too deep, or that have too many parts when each place of a
+/// shared part counts: printing and copying such values has no end.
+pub(crate) fn check_shape(value: &Value) -> Result<(), Error> {
+    fn walk(value: &Value, depth: usize, left: &mut usize) -> Result<(), Error> {
+        if depth > MAX_DEPTH {
+            return Err(fault(format!("the value is nested deeper than {MAX_DEPTH} levels")));
+        }
+        *left = left
+            .checked_sub(1)
+            .ok_or_else(|| fault(format!("the value has more than {MAX_PARTS} parts")))?;
+        match value.kind() {
+            ValueKind::Seq => {
+                value.try_iter()?.checked().try_for_each(|item| walk(&item?, depth + 1, left))
+            }
+            ValueKind::Map => value.try_iter()?.checked().try_for_each(|key| {
+                let key = key?;
+                walk(&value.get_item(&key)?, depth + 1, left)
+            }),
+            _ => Ok(()),
+        }
+    }
+    let mut left = MAX_PARTS;
+    walk(value, 0, &mut left)
 }
 
 /// Writes an expression's value as Python's `str()` would.
@@ -33,7 +66,18 @@ pub(crate) fn write_python(
         out.write_str(&python_float(number))?;
         return Ok(());
     }
+    check_shape(value)?;
     minijinja::escape_formatter(out, state, value)
+}
+
+/// Python's `str()` of a value.
+pub(crate) fn python_text(value: &Value) -> String {
+    match f64::try_from(value.clone()) {
+        Ok(number) if value.kind() == ValueKind::Number && !value.is_integer() => {
+            python_float(number)
+        }
+        _ => value.to_string(),
+    }
 }
 
 /// Python's `repr()` of a float: `0.5`, `1e+20`, `1e-07`, `nan`.

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use minijinja::value::{Object, ObjectRepr, Rest, ValueKind};
+use minijinja::value::{Object, ObjectRepr, ValueKind};
 use minijinja::{Error, ErrorKind, State, Value};
 
 use super::args::Args;
@@ -26,8 +26,8 @@ pub(crate) fn task_instance(run: &Arc<Run>) -> Value {
 /// `xcom('task', key='return_value', map_index=none)`.
 pub(crate) fn xcom_function(run: &Arc<Run>) -> Value {
     let run = Arc::clone(run);
-    Value::from_function(move |values: Rest<Value>| {
-        let mut args = Args::new("xcom", &values)?;
+    function(move |values| {
+        let mut args = Args::new("xcom", values)?;
         let task_id = args.require_text("task_id")?;
         let key = args.text("key")?.unwrap_or_else(|| RETURN_VALUE.to_string());
         let map_index = args.int("map_index")?;
@@ -39,11 +39,11 @@ pub(crate) fn xcom_function(run: &Arc<Run>) -> Value {
 /// `metrics('task')`: what the task wrote to `$MILLRACE_METRICS`; an empty map when nothing.
 pub(crate) fn metrics_function(run: &Arc<Run>) -> Value {
     let run = Arc::clone(run);
-    Value::from_function(move |values: Rest<Value>| {
-        let mut args = Args::new("metrics", &values)?;
+    function(move |values| {
+        let mut args = Args::new("metrics", values)?;
         let task_id = args.require_text("task_id")?;
         args.finish()?;
-        Ok::<_, Error>(match run.answer(&Lookup::Metrics { task_id })? {
+        Ok(match run.answer(&Lookup::Metrics { task_id })? {
             Answer::Value(value) => from_json(value),
             _ => from_json(&serde_json::json!({})),
         })
@@ -53,8 +53,8 @@ pub(crate) fn metrics_function(run: &Arc<Run>) -> Value {
 /// `env('NAME', default)`: a variable of the environment that the shell passed.
 pub(crate) fn env_function(run: &Arc<Run>) -> Value {
     let run = Arc::clone(run);
-    Value::from_function(move |values: Rest<Value>| {
-        let mut args = Args::new("env", &values)?;
+    function(move |values| {
+        let mut args = Args::new("env", values)?;
         let name = args.require_text("name")?;
         let default = args.take("default")?;
         args.finish()?;
@@ -66,6 +66,32 @@ pub(crate) fn env_function(run: &Arc<Run>) -> Value {
             ))),
         }
     })
+}
+
+/// A function that reads its own arguments, so that they may be named.
+fn function(body: impl Fn(&[Value]) -> Result<Value, Error> + Send + Sync + 'static) -> Value {
+    Value::from_object(Function(body))
+}
+
+struct Function<F>(F);
+
+impl<F> fmt::Debug for Function<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<function>")
+    }
+}
+
+impl<F> Object for Function<F>
+where
+    F: Fn(&[Value]) -> Result<Value, Error> + Send + Sync + 'static,
+{
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn call(self: &Arc<Self>, _state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
+        (self.0)(args)
+    }
 }
 
 struct TaskInstance(Arc<Run>);

@@ -1,0 +1,83 @@
+//! Hostile templates end with an error, soon and without much memory.
+
+use std::sync::Arc;
+
+use super::{check, check_error, scope};
+use crate::template::{Limits, RenderError, Renderer, Scope, TemplateFault};
+
+fn fault_of(template: &str, scope: &Scope) -> TemplateFault {
+    match Renderer::default().render("t", template, scope) {
+        Err(RenderError::Template(error)) => error.fault,
+        other => panic!("{}: {other:?}", &template[..template.len().min(60)]),
+    }
+}
+
+#[test]
+fn work_and_size_are_bounded() {
+    let scope = scope();
+    for template in [
+        "{% for i in range(99999) %}{% for j in range(99999) %}x{% endfor %}{% endfor %}",
+        "{% set x = 'abcdefghij' * 90000 %}{{ x }}{{ x }}",
+    ] {
+        assert_eq!(fault_of(template, &scope), TemplateFault::Limit, "{template}");
+    }
+    let long = format!("{{{{ ds }}}}{}", "x".repeat(Limits::default().source_bytes));
+    assert_eq!(fault_of(&long, &scope), TemplateFault::Limit);
+    check_error("{{ range(1000000000) }}", "more than 100000 items");
+    check_error("{{ 'x' * 1000000000 }}", "more than 1000000 items");
+    check_error("{{ '%0999999999d' % 1 }}", "format width");
+    check_error("{{ '{:>999999999}'.format(1) }}", "format width");
+    check_error("{{ 'x'.ljust(999999999) }}", "width of more than");
+    check_error("{{ 'x' | center(999999999) }}", "width of more than");
+}
+
+#[test]
+fn depth_is_bounded() {
+    let scope = scope();
+    let deep = |open: &str, close: &str, count: usize| {
+        format!("{}x{}", open.repeat(count), close.repeat(count))
+    };
+    for template in [
+        deep("{% if ds %}", "{% endif %}", 10_000),
+        format!("{{{{ {} }}}}", deep("(", ")", 10_000)),
+        format!("{{{{ {} }}}}", deep("[", "]", 10_000)),
+        format!("{{{{ 1{} }}}}", "+ds".repeat(10_000)),
+        format!("{{{{ {}ds }}}}", "not ".repeat(10_000)),
+        format!("{{{{ ds{} }}}}", ".a".repeat(10_000)),
+        format!("{{{{ ds{} }}}}", "[0]".repeat(10_000)),
+        format!("{{{{ ds{} }}}}", "|upper".repeat(10_000)),
+        format!("{{% if ds %}}{}{{% endif %}}", "{% elif ds %}".repeat(10_000)),
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}".to_string(),
+    ] {
+        let found = Renderer::default().render("t", &template, &scope);
+        assert!(found.is_err(), "{}", &template[..60]);
+    }
+    let files = [("a".to_string(), "{% include 'a' %}".to_string())];
+    let scope = scope.with_files(Arc::new(files.into_iter().collect()));
+    assert!(Renderer::default().render("t", "{% include 'a' %}", &scope).is_err());
+}
+
+#[test]
+fn nested_values_cannot_be_grown_without_end() {
+    for template in [
+        "{% set ns = namespace(x=[]) %}{% for i in range(99999) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x }}",
+        "{% set ns = namespace(x=()) %}{% for i in range(99999) %}{% set ns.x = (ns.x,) %}{% endfor %}{{ ns.x }}",
+        "{% set ns = namespace(x={}) %}{% for i in range(99999) %}{% set ns.x = {'a': ns.x} %}{% endfor %}{{ ns.x }}",
+        "{% set l = [] %}{% for i in range(99999) %}{% do l.append([l]) %}{% endfor %}{{ l | length }}",
+    ] {
+        let found = Renderer::default().render("t", template, &scope());
+        assert!(found.is_err(), "{template}");
+    }
+}
+
+#[test]
+fn ordinary_big_templates_are_within_the_limits() {
+    check("{% for i in range(2000) %}{{ i }}{% endfor %}{{ ds }}"[..].trim(), &{
+        let mut text: String = (0..2000).map(|i| i.to_string()).collect();
+        text.push_str("2025-03-01");
+        text
+    });
+    let row = "INSERT INTO t VALUES ('{{ ds }}', {{ params.n + 1 }});\n";
+    let found = Renderer::default().render("t", &row.repeat(2000), &scope());
+    assert!(found.is_ok(), "{found:?}");
+}
