@@ -23,6 +23,8 @@ async function serious(page: Page): Promise<string[]> {
 
 for (const [theme, language] of [["light", "en"], ["dark", "ko"]] as const) {
   test(`no serious accessibility problem on any screen, ${theme}, ${language}`, async ({ app: page }) => {
+    // Ten screens, each read whole.
+    test.setTimeout(300_000);
     await page.evaluate((prefs) => localStorage.setItem("millrace.prefs", JSON.stringify(prefs)), { theme, language, zone: "utc" });
     const found: Record<string, string[]> = {};
     const check = async (name: string) => {

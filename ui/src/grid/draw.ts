@@ -121,12 +121,13 @@ function drawHead(ctx: CanvasRenderingContext2D, scene: Scene, view: View, first
   ctx.fillRect(0, HEAD_H - 5, view.width, 1);
 }
 
-/** Labels where the day changes; one that would run into its neighbour is left out. */
+/** Labels where the day changes, the first one held at the left edge; one that would run into its neighbour is left out. */
 function drawDays(ctx: CanvasRenderingContext2D, scene: Scene, view: View, firstRun: number, lastRun: number): void {
   let freeFrom = -Infinity;
-  for (let run = Math.max(0, firstRun - 4); run <= lastRun; run += 1) {
+  const begun = Math.max(0, ...[...scene.days.keys()].filter((run) => run <= firstRun));
+  for (let run = begun; run <= lastRun; run += 1) {
     const label = scene.days.get(run);
-    const x = run * CELL_W - view.left;
+    const x = Math.max(0, run * CELL_W - view.left);
     if (label === undefined || x < freeFrom) continue;
     ctx.fillStyle = scene.palette.line;
     ctx.fillRect(x, BAR_MAX + 6, 1, 22);
