@@ -27,6 +27,7 @@ mod evaluate;
 mod event;
 mod explain;
 mod fold;
+mod ideal;
 mod layout;
 mod lifecycle;
 mod line;

@@ -33,7 +33,6 @@ pub use cron_error::{CronError, CronErrorKind};
 pub use every::{Every, EveryError};
 pub use field::Field;
 pub use firing::{DstMark, Firing};
-pub(crate) use nearest::nearest;
 pub use plan::{Bounds, DataInterval, PlannedRun};
 pub use zone::{ZoneError, Zones, zone, zone_name};
 

@@ -2,9 +2,8 @@
 //!
 //! Owns the thirteen rules and the constraints of setup and teardown tasks exactly as Airflow 3
 //! evaluates them (its `TriggerRuleDep`), from counters alone: an evaluation looks at no task.
-//! [`evaluate`] answers like Airflow at any moment; [`decide`] is what the engine acts on: the
-//! same, but it waits where Airflow's answer depends on which upstream happens to end first
-//! (`docs/decisions/0010-one-outcome.md`). Nothing here knows a dag run.
+//! [`evaluate`] answers like Airflow at any moment; [`Situation::depends_on_order`] says where that
+//! answer depends on which upstream happens to end first. Nothing here knows a dag run.
 
 use crate::state::{TaskState, TriggerRule};
 
@@ -140,28 +139,25 @@ pub fn evaluate(situation: &Situation<'_>) -> Verdict {
     verdict
 }
 
-/// What the engine does: [`evaluate`], except that a verdict which an unfinished upstream or setup
-/// could still turn into another one is [`Verdict::Wait`]. The final states of a run then do not
-/// depend on the order in which its tasks end.
-pub fn decide(situation: &Situation<'_>) -> Verdict {
-    let (upstream, setups) = (situation.upstream, situation.setups);
-    let setups_done = setups.success + setups.skipped + setups.failed >= setups.total;
-    let turns = |verdict| match verdict {
-        _ if setups.failed > 0 || situation.rule == TriggerRule::Always => false,
-        _ if !setups_done => true,
-        Verdict::Skipped => {
-            situation.rule == TriggerRule::AllSuccess
-                && setups.skipped == 0
-                && upstream.done() < upstream.total
+impl Situation<'_> {
+    /// Whether what [`evaluate`] says could be different had the same tasks ended in another order,
+    /// or can still turn when the unfinished ones end. Only `all_success` (a failure or a skip may
+    /// come first) and the scope of setups depend on order.
+    pub fn depends_on_order(&self) -> bool {
+        let (up, setups) = (self.upstream, self.setups);
+        let all_done = up.done() >= up.total;
+        let setups_well = setups.success >= setups.total;
+        match self.rule {
+            TriggerRule::AllSuccess => {
+                !(setups_well && all_done && (up.bad() == 0 || up.skipped == 0))
+            }
+            TriggerRule::Always => false,
+            _ => !setups_well,
         }
-        _ => false,
-    };
-    match evaluate(situation) {
-        verdict if turns(verdict) => Verdict::Wait,
-        verdict => verdict,
     }
 }
 
+#[expect(clippy::match_same_arms, reason = "one line a case reads as a table")]
 fn by_rule(rule: TriggerRule, up: &Upstream, map_index: i32) -> Verdict {
     use Verdict::{Removed, Run, Skipped, UpstreamFailed, Wait};
     let n = up.total;
@@ -266,11 +262,16 @@ mod tests {
         assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
     }
 
-    /// A verdict other than `wait` stays the same whatever the unfinished upstreams do.
+    /// A verdict that does not depend on order stays the same whatever the unfinished upstreams do.
     #[test]
-    fn a_decision_is_never_taken_back() {
+    fn a_verdict_free_of_order_is_never_taken_back() {
         let ends =
             [TaskState::Success, TaskState::Failed, TaskState::UpstreamFailed, TaskState::Skipped];
+        let setups = Setups::default();
+        let look = |rule, upstream: &Upstream| {
+            let situation = Situation { rule, upstream, setups: &setups, map_index: -1 };
+            (evaluate(&situation), situation.depends_on_order())
+        };
         for &rule in TriggerRule::ALL {
             for now in 0..625_u32 {
                 let mut upstream = Upstream::default();
@@ -283,18 +284,14 @@ mod tests {
                     }
                 }
                 upstream.total += rest;
-                let decide = |upstream: &Upstream| {
-                    let setups = Setups::default();
-                    super::decide(&Situation { rule, upstream, setups: &setups, map_index: -1 })
-                };
-                let verdict = decide(&upstream);
-                if verdict == Verdict::Wait || rest == 0 {
+                let (verdict, depends) = look(rule, &upstream);
+                if verdict == Verdict::Wait || depends || rest == 0 {
                     continue;
                 }
                 for end in ends {
                     let mut later = upstream;
                     later.finish(end, false);
-                    assert_eq!(decide(&later), verdict, "{rule} {upstream:?} then {end}");
+                    assert_eq!(look(rule, &later).0, verdict, "{rule} {upstream:?} then {end}");
                 }
             }
         }

@@ -24,14 +24,42 @@ impl Engine {
             return true;
         }
         let Some(gate) = self.lines.freed.pop_first() else { return false };
-        let first = self.lines.waiting(&gate).and_then(|waiting| waiting.first().copied());
-        if let Some((rank, run, profile)) = first {
+        if let Some((rank, run, profile)) = self.next_at(&gate) {
             self.unpark(run, profile);
             self.lines.agenda.insert((rank, run, profile));
             // What is left may be enough for the next.
             self.lines.freed.insert(gate);
         }
         true
+    }
+
+    /// The first group in a shared line that is to be tried. In the line of a pool that is the
+    /// first that may go or waits elsewhere by now; one that waits for nothing but more slots here
+    /// holds back everybody behind it.
+    fn next_at(&mut self, gate: &Gate) -> Option<(Rank, RunKey, u16)> {
+        let Gate::Pool(name) = gate else {
+            return self.lines.waiting(gate)?.first().copied();
+        };
+        let mut is_held = false;
+        let next = self.lines.pools.get(name)?.waiting.iter().find(|(_, key, profile)| {
+            let Some(run) = self.runs.get(key).filter(|_| !is_held) else { return false };
+            if self.gate(run, *profile, None).as_ref() != Some(gate) {
+                return true;
+            }
+            is_held = self.gate(run, *profile, Some(name)).is_none();
+            false
+        });
+        let next = next.copied();
+        if is_held && self.lines.pools.get(name).is_some_and(|pool| pool.fits(1)) {
+            self.lines.held.insert(name.clone());
+        }
+        next.filter(|_| !is_held)
+    }
+
+    /// Something closed: who holds a line back may now wait for something else.
+    pub(super) fn review_held(&mut self) {
+        let held = std::mem::take(&mut self.lines.held);
+        self.lines.freed.extend(held.into_iter().map(Gate::Pool));
     }
 
     fn try_first(&mut self, step: &mut Step, rank: Rank, key: RunKey, profile: u16) {
@@ -90,7 +118,7 @@ impl Engine {
         let most = run.layout.task(slot).max_active_tis_per_dag?;
         let key = (run.layout.dag.dag_id.clone(), task_id.clone());
         let active = self.lines.limits.get(&key).map_or(0, |limit| limit.active);
-        (active >= most).then(|| Gate::Limit(key.0, key.1))
+        if active >= most { Some(Gate::Limit(key.0, key.1)) } else { None }
     }
 
     /// A pool where somebody ahead in line waits for nothing but more free slots.
@@ -121,6 +149,9 @@ impl Engine {
                 self.unpark(run, profile);
                 self.lines.agenda.insert((first, run, profile));
             }
+            if is_held {
+                self.lines.held.insert(name.clone());
+            }
             is_held.then(|| Gate::Pool(name.clone()))
         })
     }
@@ -128,7 +159,7 @@ impl Engine {
     fn park(&mut self, key: RunKey, profile: u16, rank: Rank, gate: Gate) {
         if let Some(waiting) = self.lines.waiting(&gate) {
             waiting.insert((rank, key, profile));
-            if waiting.first() == Some(&(rank, key, profile)) {
+            if matches!(gate, Gate::Limit(..)) {
                 // The first in line cannot go: nobody there can.
                 self.lines.freed.remove(&gate);
             }

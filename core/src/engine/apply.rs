@@ -77,6 +77,8 @@ impl Engine {
         let Some(run) = self.runs.get_mut(&key) else { return };
         run.unfinished = run.unfinished.saturating_sub(1);
         run.waiting_for_past.remove(&slot);
+        let unsettled = std::mem::take(&mut run.unsettled);
+        step.evaluate.extend(unsettled.into_iter().map(|slot| (key, slot)));
         let layout = std::sync::Arc::clone(&run.layout);
         if let Some(node) = layout.nodes.get(slot as usize) {
             let is_setup = layout.task(slot).is_setup;
@@ -126,6 +128,7 @@ impl Engine {
         step.rest.push(Change::Event(run_event(step, row, "run_state", Some(before), actor)));
         self.touch_run(step, key, before);
         self.enter_dag(step, key);
+        self.review_held();
         step.check.insert(key);
     }
 
@@ -246,6 +249,8 @@ impl Engine {
     pub(super) fn take_slots(&mut self, key: RunKey, slot: u32) {
         let Some(run) = self.runs.get_mut(&key) else { return };
         run.active += 1;
+        self.review_held();
+        let Some(run) = self.runs.get(&key) else { return };
         let layout = std::sync::Arc::clone(&run.layout);
         let Some(task) = layout.dag.tasks.get(slot as usize) else { return };
         for (name, slots) in &task.pools {
@@ -326,7 +331,7 @@ pub(super) fn run_event(
 fn note_fault(step: &mut Step, run: &Run, slot: u32, illegal: &IllegalEvent) {
     debug_assert!(false, "{illegal} ({} of run {})", run.ti(slot).row().task_id, run.key());
     let mut event = ti_event(step, run, slot, run.ti(slot).state());
-    event.kind = "fault".to_owned();
+    "fault".clone_into(&mut event.kind);
     event.detail = Some(json!({ "fault": illegal.to_string() }));
     step.rest.push(Change::Event(event));
 }

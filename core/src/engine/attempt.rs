@@ -222,7 +222,7 @@ impl Engine {
         };
         if let Some(at) = retry_at {
             self.end_with(step, key, slot, TaskEvent::WillRetry, end, |row| {
-                row.retry_at = Some(at)
+                row.retry_at = Some(at);
             });
             self.notify(step, key, Some(slot), Occasion::Retry);
         } else {

@@ -77,12 +77,11 @@ pub(super) fn assemble(
     }
     let mut all = Vec::with_capacity(layout.nodes.len() + others.len());
     for task in &layout.dag.tasks {
-        all.push(match by_task.remove(&task.task_id) {
-            Some(ti) => Ti::new(ti, false),
-            None => {
-                last.ti += 1;
-                Ti::new(new_ti(last.ti, &row, layout, task), true)
-            }
+        all.push(if let Some(ti) = by_task.remove(&task.task_id) {
+            Ti::new(ti, false)
+        } else {
+            last.ti += 1;
+            Ti::new(new_ti(last.ti, &row, layout, task), true)
         });
     }
     others.sort_by_key(|ti| ti.row().id);
@@ -94,6 +93,7 @@ pub(super) fn assemble(
         unfinished: 0,
         live: 0,
         waiting_for_past: std::collections::BTreeSet::new(),
+        unsettled: std::collections::BTreeSet::new(),
         active: 0,
         groups: BTreeMap::new(),
         past: Past::None,

@@ -5,13 +5,12 @@
 //! everything below it, or only what is directly below. What runs, succeeded or failed stays.
 
 use super::Engine;
-use super::evaluate::decided_against;
 use super::layout::{Decision, Layout};
 use super::step::Step;
 use super::transition::TaskEvent;
+use crate::dagfile::nearest;
 use crate::record::{RunKey, SkipMemory};
 use crate::state::TaskState;
-use crate::timetable::nearest;
 use crate::wire::AttemptResult;
 
 /// What a decision came to.
@@ -32,7 +31,6 @@ pub(super) fn read(
     let node = layout.node(slot);
     let id = |slot: u32| layout.task(slot).task_id.clone();
     match node.decision {
-        None => Ok(None),
         Some(Decision::Branch) => {
             let chosen = result.chosen.as_deref().unwrap_or_default();
             let mut starts = Vec::with_capacity(chosen.len());
@@ -51,7 +49,7 @@ pub(super) fn read(
             let memory = SkipMemory::Skipped(against.iter().map(|&slot| id(slot)).collect());
             Ok(Some(Decided { memory, against }))
         }
-        Some(_) => Ok(None),
+        _ => Ok(None),
     }
 }
 
@@ -66,7 +64,8 @@ fn unknown(layout: &Layout, slot: u32, word: &str) -> String {
 }
 
 impl Engine {
-    /// Skips what a decision was against.
+    /// Skips what a decision was against and what nobody else will look at: task instances that
+    /// had become upstream_failed. The rest is looked at like after every end.
     pub(super) fn skip_undecided(
         &mut self,
         step: &mut Step,
@@ -74,27 +73,11 @@ impl Engine {
         by: u32,
         against: &[u32],
     ) {
-        let Some(run) = self.runs.get(&key) else { return };
-        let Some(decision) = run.node(by).and_then(|node| node.decision) else { return };
-        let reason = decided_against(decision, run.ti(by).row().task_id.as_str());
         for &slot in against {
             let Some(run) = self.runs.get(&key) else { return };
-            let stays = matches!(
-                run.ti(slot).state(),
-                TaskState::Running
-                    | TaskState::Restarting
-                    | TaskState::Success
-                    | TaskState::Failed
-                    | TaskState::Skipped
-                    | TaskState::Removed
-            );
-            if !stays {
-                let now = step.now;
-                self.apply(step, key, slot, TaskEvent::Skipped, |row| {
-                    row.end_date = Some(now);
-                    row.retry_at = None;
-                    row.reason = Some(reason.clone());
-                });
+            if run.ti(slot).state() == TaskState::UpstreamFailed {
+                let reason = format!("\"{}\" decided against it", run.ti(by).row().task_id);
+                self.apply(step, key, slot, TaskEvent::Skipped, |row| row.reason = Some(reason));
             }
         }
     }

@@ -1,17 +1,18 @@
 //! Looks at the trigger rule of one task instance and does what it says.
 //!
-//! A task instance is not looked at before every decision task that could skip it has ended, and a
-//! rule's verdict counts only when no unfinished upstream can turn it: so the states at the end of
-//! a run do not depend on the order in which tasks happen to end.
+//! Where the order in which tasks end could matter, the order of the ideal schedule counts (see
+//! `ideal`), and the task instance waits until that is certain: so the states at the end of a run
+//! do not depend on the order in which tasks really end.
 
 use super::Engine;
+use super::ideal::{Ideal, is_against, trigger};
 use super::layout::Decision;
 use super::run::Run;
 use super::step::Step;
 use super::transition::TaskEvent;
-use crate::record::{RunKey, SkipMemory};
-use crate::state::{RunState, TaskState};
-use crate::trigger_rule::{Situation, Verdict, decide};
+use crate::record::RunKey;
+use crate::state::{RunState, TaskState, TriggerRule};
+use crate::trigger_rule::{Situation, Verdict, evaluate};
 
 /// What is to become of a task instance that has no status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +37,12 @@ impl Engine {
             return;
         }
         match outlook(run, slot) {
-            Outlook::Waits => {}
+            Outlook::Waits => {
+                let is_unsettled = run.ti(slot).up.done() > 0;
+                if let Some(run) = self.runs.get_mut(&key).filter(|_| is_unsettled) {
+                    run.unsettled.insert(slot);
+                }
+            }
             Outlook::Runs => {
                 if self.past_gate(run, slot).is_some() {
                     if let Some(run) = self.runs.get_mut(&key) {
@@ -93,51 +99,78 @@ impl Engine {
 
 /// What is to become of the instance of a slot, which has no status.
 pub(super) fn outlook(run: &Run, slot: u32) -> Outlook {
-    let Some(task) = run.task(slot) else { return Outlook::Waits };
+    let (Some(task), Some(node)) = (run.task(slot), run.node(slot)) else { return Outlook::Waits };
     let ti = run.ti(slot);
-    if ti.deciders_open > 0 || ti.scope_open > 0 {
+    if task.trigger_rule == TriggerRule::Always {
+        // It begins with the run: no decision comes before it.
+        return Outlook::Runs;
+    }
+    if ti.scope_open > 0 {
         return Outlook::Waits;
     }
-    if let Some(reason) = previously_skipped(run, slot) {
-        return Outlook::Skipped(reason);
+    let against: Vec<u32> =
+        node.deciders.iter().copied().filter(|&by| is_against(run, by, slot)).collect();
+    match verdict(run, slot) {
+        Verdict::Skipped if against.is_empty() => {
+            Outlook::Skipped(format!("trigger rule {}", task.trigger_rule))
+        }
+        Verdict::Skipped => skipped_by(run, against[0]),
+        // Airflow: a decision also skips what had become upstream_failed.
+        Verdict::UpstreamFailed | Verdict::Removed if ti.deciders_open > 0 => Outlook::Waits,
+        Verdict::UpstreamFailed | Verdict::Removed if !against.is_empty() => {
+            skipped_by(run, against[0])
+        }
+        Verdict::UpstreamFailed => Outlook::UpstreamFailed,
+        Verdict::Removed => Outlook::Removed,
+        Verdict::Run if against.is_empty() && ti.deciders_open == 0 => Outlook::Runs,
+        Verdict::Wait if against.is_empty() => Outlook::Waits,
+        verdict => decided_in_time(run, slot, verdict == Verdict::Run, &against),
     }
+}
+
+/// Whether a decision against a task instance comes before the task instance starts.
+fn decided_in_time(run: &Run, slot: u32, rule_holds: bool, against: &[u32]) -> Outlook {
+    let (Some(task), Some(node)) = (run.task(slot), run.node(slot)) else { return Outlook::Waits };
+    let waits_for_all = trigger(task.trigger_rule).is_none();
+    if let Some(&by) = against.iter().find(|by| waits_for_all && node.upstream.contains(by)) {
+        // It cannot have started before its own upstream ended.
+        return skipped_by(run, by);
+    }
+    let ideal = Ideal::of(run);
+    let start = ideal.start(slot);
+    if let Some(&by) = against.iter().find(|&&by| ideal.end(by).latest <= start.earliest) {
+        return skipped_by(run, by);
+    }
+    let too_late = against.iter().all(|&by| ideal.end(by).earliest > start.latest);
+    let open = node.deciders.iter().filter(|&&by| !run.ti(by).state().is_terminal());
+    let none_can_come = open.map(|&by| ideal.earliest_decision(by)).all(|at| at > start.latest);
+    if rule_holds && too_late && none_can_come { Outlook::Runs } else { Outlook::Waits }
+}
+
+/// What a rule says; [`Verdict::Wait`] where something unfinished could have come first.
+fn verdict(run: &Run, slot: u32) -> Verdict {
+    let Some(task) = run.task(slot) else { return Verdict::Wait };
+    let ti = run.ti(slot);
     let situation = Situation {
         rule: task.trigger_rule,
         upstream: &ti.up,
         setups: &ti.setups,
         map_index: ti.row().map_index,
     };
-    match decide(&situation) {
-        Verdict::Run => Outlook::Runs,
-        Verdict::Wait => Outlook::Waits,
-        Verdict::Skipped => Outlook::Skipped(format!("trigger rule {}", task.trigger_rule)),
-        Verdict::UpstreamFailed => Outlook::UpstreamFailed,
-        Verdict::Removed => Outlook::Removed,
+    match evaluate(&situation) {
+        now @ (Verdict::Run | Verdict::Wait) => now,
+        now if !situation.depends_on_order() => now,
+        _ => Ideal::of(run).replayed(slot).map_or(Verdict::Wait, |(verdict, _)| verdict),
     }
 }
 
-/// Airflow's `NotPreviouslySkippedDep`: a direct upstream that decided against this task.
-fn previously_skipped(run: &Run, slot: u32) -> Option<String> {
-    let node = run.node(slot)?;
-    let task_id = &run.task(slot)?.task_id;
-    node.upstream.iter().find_map(|&up| {
-        let decision = run.node(up)?.decision?;
-        let row = run.ti(up).row();
-        let against = match (row.state, row.skip_memory.as_ref()?) {
-            (TaskState::Success, SkipMemory::Followed(ids)) => !ids.contains(task_id),
-            (TaskState::Success, SkipMemory::Skipped(ids)) => ids.contains(task_id),
-            _ => false,
-        };
-        against.then(|| decided_against(decision, row.task_id.as_str()))
-    })
-}
-
-/// Why a decision task skips another.
-pub(super) fn decided_against(decision: Decision, task_id: &str) -> String {
-    match decision {
-        Decision::Branch => format!("branch \"{task_id}\" did not choose it"),
-        Decision::CutAll | Decision::CutDirect => format!("\"{task_id}\" stopped here"),
-    }
+fn skipped_by(run: &Run, by: u32) -> Outlook {
+    let row = run.ti(by).row();
+    let text = match run.node(by).and_then(|node| node.decision) {
+        Some(Decision::Branch) => format!("branch \"{}\" did not choose it", row.task_id),
+        _ => format!("\"{}\" decided not to go on", row.task_id),
+    };
+    Outlook::Skipped(text)
 }
 
 fn failed_upstream(run: &Run, slot: u32) -> Option<String> {

@@ -18,6 +18,8 @@ pub(super) struct Layout {
     /// The file it was read from.
     pub(super) file: String,
     pub(super) dag: Arc<Dag>,
+    /// The tasks, upstreams before downstreams.
+    pub(super) order: Vec<u32>,
     /// By task index.
     pub(super) nodes: Vec<Node>,
     index: HashMap<TaskId, u32>,
@@ -93,6 +95,7 @@ impl Layout {
             file,
             index: index.collect(),
             looks_back: dag.tasks.iter().any(|t| t.depends_on_past || t.wait_for_downstream),
+            order: order(&nodes),
             nodes,
             profiles,
             dag,
@@ -126,6 +129,24 @@ fn key(index: TaskIndex) -> u32 {
 
 fn keys(indexes: Vec<TaskIndex>) -> Vec<u32> {
     indexes.into_iter().map(key).collect()
+}
+
+/// Upstreams before downstreams, else file order.
+fn order(nodes: &[Node]) -> Vec<u32> {
+    let mut open: Vec<usize> = nodes.iter().map(|node| node.upstream.len()).collect();
+    let mut ready: std::collections::BTreeSet<u32> =
+        (0..nodes.len()).filter(|&index| open[index] == 0).map(key).collect();
+    let mut order = Vec::with_capacity(nodes.len());
+    while let Some(next) = ready.pop_first() {
+        order.push(next);
+        for &down in &nodes[next as usize].downstream {
+            open[down as usize] -= 1;
+            if open[down as usize] == 0 {
+                ready.insert(down);
+            }
+        }
+    }
+    order
 }
 
 fn node(dag: &Dag, index: TaskIndex) -> Node {

@@ -49,6 +49,8 @@ pub(super) struct Lines {
     pub(super) agenda: Waiting,
     /// Shared gates where something became free.
     pub(super) freed: BTreeSet<Gate>,
+    /// Pools where somebody who needs more slots than are free holds others back.
+    pub(super) held: BTreeSet<String>,
     /// Handed to whoever asks, by place and queue.
     pub(super) queued: BTreeMap<Label, BTreeSet<Rank>>,
 }

@@ -10,10 +10,11 @@ use super::step::Step;
 use super::transition::{RunEvent, TaskEvent};
 use super::{DagEntry, Engine};
 use crate::dag::DEFAULT_POOL;
+use crate::dagfile::nearest;
 use crate::ids::{DagId, RunId, TaskId};
 use crate::record::{Change, PoolRow, RunKey};
 use crate::state::{RunState, RunType, TaskState};
-use crate::timetable::{DataInterval, nearest};
+use crate::timetable::DataInterval;
 
 /// What an order answers.
 pub(super) type Answer = Result<Value, Refusal>;
@@ -48,7 +49,7 @@ impl Engine {
             Order::Note { dag_id, run_id, task_id, map_index, note, actor } => {
                 step.actor = actor;
                 let run = self.find(&dag_id, &run_id)?;
-                self.note(step, run, task_id.as_ref().map(|id| (id, map_index)), note)
+                self.note(step, run, task_id.as_ref().map(|id| (id, map_index)), note.as_deref())
             }
         }
     }
@@ -253,6 +254,7 @@ impl Engine {
 
     /// A pool has other slots than before: everybody who waits for it is looked at.
     fn reopen_pool(&mut self, name: &str) {
+        self.review_held();
         self.lines.freed.insert(Gate::Pool(name.to_owned()));
         let too_wide: Vec<_> = self.lines.pool(name).too_wide.iter().copied().collect();
         for (rank, run, profile) in too_wide {
@@ -286,12 +288,12 @@ impl Engine {
         step: &mut Step,
         key: RunKey,
         task: Option<(&TaskId, i32)>,
-        note: Option<String>,
+        note: Option<&str>,
     ) -> Answer {
         let Some(run) = self.runs.get_mut(&key) else { return Ok(Value::Null) };
         let ti = match task {
             None => {
-                run.cell.edit(|row| row.note.clone_from(&note));
+                run.cell.edit(|row| row.note = note.map(str::to_owned));
                 None
             }
             Some((task_id, map_index)) => {
@@ -302,7 +304,7 @@ impl Engine {
                     let what = format!("the run has no task instance \"{task_id}\" [{map_index}]");
                     return Err(Refusal::NotFound { what });
                 };
-                ti.cell.edit(|row| row.note.clone_from(&note));
+                ti.cell.edit(|row| row.note = note.map(str::to_owned));
                 Some(ti.row().id)
             }
         };
@@ -311,7 +313,7 @@ impl Engine {
         (event.ti, event.to) = (ti, None);
         event.detail = Some(json!({ "note": note }));
         step.rest.push(Change::Event(event));
-        step.rest.push(Change::Note { run: key, ti, note: note.clone() });
+        step.rest.push(Change::Note { run: key, ti, note: note.map(str::to_owned) });
         Ok(json!({ "note": note }))
     }
 
@@ -343,12 +345,13 @@ pub(super) fn invalid(path: &str, text: impl Into<String>) -> Refusal {
     Refusal::Invalid { problems: vec![(path.to_owned(), text.into())] }
 }
 
-/// The params of a run: the defaults with `conf` on top.
+/// The params of a run, checked before anything starts.
 fn params(
     layout: &Layout,
     conf: Option<&Map<String, Value>>,
 ) -> Result<Map<String, Value>, Refusal> {
-    let mut params = layout.dag.params.defaults.clone();
-    params.extend(conf.cloned().unwrap_or_default());
-    Ok(params)
+    let merged = layout.dag.params.merge(conf.unwrap_or(&Map::new()));
+    merged.map_err(|problems| Refusal::Invalid {
+        problems: problems.into_iter().map(|problem| (problem.path, problem.message)).collect(),
+    })
 }

@@ -21,7 +21,7 @@ impl Engine {
     pub fn restore<S: std::hash::BuildHasher>(
         config: EngineConfig,
         snapshot: Snapshot,
-        dags: HashMap<VersionKey, Arc<Dag>, S>,
+        mut dags: HashMap<VersionKey, Arc<Dag>, S>,
         now: Timestamp,
     ) -> (Self, Effects) {
         let mut engine = Self::new(config);
@@ -45,7 +45,7 @@ impl Engine {
             .versions
             .iter()
             .filter_map(|version| {
-                let dag = Arc::clone(dags.get(&version.id)?);
+                let dag = dags.remove(&version.id)?;
                 let layout = Layout::new(version.id, version.file.clone(), dag);
                 Some((version.id, Arc::new(layout)))
             })

@@ -34,6 +34,8 @@ pub(super) struct Run {
     pub(super) live: u32,
     /// Wait only for the previous run.
     pub(super) waiting_for_past: BTreeSet<u32>,
+    /// Wait until it is certain what came first; looked at again after every end.
+    pub(super) unsettled: BTreeSet<u32>,
     /// Hold a slot of `max_active_tasks`.
     pub(super) active: u32,
     /// Scheduled instances by profile.

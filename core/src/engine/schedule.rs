@@ -99,6 +99,7 @@ impl Engine {
         let running: Vec<RunKey> = entry.running.iter().copied().collect();
         let detail = reason.map(|reason| json!({ "reason": reason }));
         step.event_with(Some(dag_id), kind, actor, detail);
+        self.review_held();
         if !is_paused {
             for run in running {
                 self.open_gate(run, &Gate::Closed);

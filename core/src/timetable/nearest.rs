@@ -4,7 +4,7 @@
 
 /// The candidate with the smallest edit distance, if that is small for the word's length. Case is
 /// ignored; of equals, the first wins.
-pub(crate) fn nearest<'a>(
+pub(super) fn nearest<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {

@@ -11,12 +11,12 @@ use serde_json::{Map, Value, json};
 use super::rows::Rows;
 use crate::dag::{Callbacks, DEFAULT_POOL, Dag, Params, Task};
 use crate::engine::{
-    Clear, DagLoaded, Effects, Engine, EngineConfig, Event, Mark, Order, Refusal, SCHEDULER,
-    Selection, Trigger, fold,
+    Clear, DagLoaded, Effects, Engine, EngineConfig, Event, Mark, Order, PastWanted, Refusal,
+    SCHEDULER, Selection, Trigger, fold,
 };
 use crate::ids::{DagId, RunId, TaskId};
 use crate::operator::Place;
-use crate::record::{AttemptKey, RunKey, TiKey, VersionKey};
+use crate::record::{AttemptKey, RunKey, RunRow, TiKey, VersionKey};
 use crate::state::{RunState, RunType, TaskState, TriggerRule, TriggeredBy, WeightRule};
 use crate::timetable::Timetable;
 use crate::wire::{AttemptResult, Outcome};
@@ -181,23 +181,13 @@ impl World {
         self.take(effects)
     }
 
-    fn take(&mut self, mut effects: Effects) -> Effects {
+    pub(super) fn take(&mut self, mut effects: Effects) -> Effects {
         self.rows.apply(&effects.changes);
         self.kills.extend(effects.kills.iter().map(|kill| kill.key));
         self.check();
         for wanted in std::mem::take(&mut effects.past_wanted) {
-            let previous = self
-                .rows
-                .runs
-                .values()
-                .filter(|run| run.dag_id == wanted.dag_id && run.id != wanted.run)
-                .filter(|run| !wanted.scheduled_only || run.run_type == RunType::Scheduled)
-                .filter(|run| run.logical_date.unwrap_or(run.run_after) < wanted.before)
-                .max_by_key(|run| (run.logical_date.unwrap_or(run.run_after), run.id))
-                .map(|run| run.id);
-            let tis = previous.map(|run| self.rows.tis_of(run)).unwrap_or_default();
-            let states = tis.into_iter().map(|ti| (ti.task_id, ti.state)).collect();
-            self.step(Event::PastLoaded { run: wanted.run, previous, states });
+            let answer = past(&self.rows, &wanted);
+            self.step(answer);
         }
         effects
     }
@@ -363,4 +353,20 @@ pub(super) fn goes_on(key: AttemptKey, go_on: bool) -> Event {
     result.go_on = Some(go_on);
     result.xcoms.insert("return_value".to_owned(), json!(go_on));
     Event::Finished(Box::new(result))
+}
+
+/// What the shell answers about a previous run.
+pub(super) fn past(rows: &Rows, wanted: &PastWanted) -> Event {
+    let date = |run: &RunRow| run.logical_date.unwrap_or(run.run_after);
+    let previous = rows
+        .runs
+        .values()
+        .filter(|run| run.dag_id == wanted.dag_id && run.id != wanted.run)
+        .filter(|run| !wanted.scheduled_only || run.run_type == RunType::Scheduled)
+        .filter(|run| date(run) < wanted.before)
+        .max_by_key(|run| (date(run), run.id))
+        .map(|run| run.id);
+    let tis = previous.map(|run| rows.tis_of(run)).unwrap_or_default();
+    let states = tis.into_iter().map(|ti| (ti.task_id, ti.state)).collect();
+    Event::PastLoaded { run: wanted.run, previous, states }
 }

@@ -1,0 +1,239 @@
+//! The ideal schedule: when things would happen if every try and every verdict of a trigger rule
+//! took one unit of time and nothing waited for a slot.
+//!
+//! Some DAGs end differently in Airflow depending on which task happens to end first. Here they
+//! end as they do in the ideal schedule, whatever really ends first: where the order matters, the
+//! engine compares ideal times. They follow from the states of the run alone, so that a restart
+//! computes the same. While a task is unfinished only bounds of its time are known; where the
+//! bounds do not suffice, the engine waits (`docs/decisions/0003-one-outcome.md`).
+
+use super::run::Run;
+use crate::record::SkipMemory;
+use crate::state::{TaskState, TriggerRule};
+use crate::trigger_rule::{Setups, Situation, Upstream, Verdict, evaluate};
+
+/// Bounds of an ideal time, in units since the run began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) earliest: u32,
+    /// [`NEVER`] while it is not known.
+    pub(super) latest: u32,
+}
+
+const NEVER: u32 = u32::MAX;
+
+impl Span {
+    const ZERO: Self = Self { earliest: 0, latest: 0 };
+
+    const fn from(earliest: u32) -> Self {
+        Self { earliest, latest: NEVER }
+    }
+
+    fn exact(self) -> Option<u32> {
+        (self.earliest == self.latest).then_some(self.earliest)
+    }
+
+    fn later_of(self, other: Self) -> Self {
+        Self { earliest: self.earliest.max(other.earliest), latest: self.latest.max(other.latest) }
+    }
+
+    fn earlier_of(self, other: Self) -> Self {
+        Self { earliest: self.earliest.min(other.earliest), latest: self.latest.min(other.latest) }
+    }
+
+    fn plus(self, units: u32) -> Self {
+        Self {
+            earliest: self.earliest.saturating_add(units),
+            latest: self.latest.saturating_add(units),
+        }
+    }
+}
+
+/// The ideal times of one run as far as they are known.
+pub(super) struct Ideal<'a> {
+    run: &'a Run,
+    /// When each task instance ends, by slot.
+    ends: Vec<Span>,
+}
+
+impl<'a> Ideal<'a> {
+    pub(super) fn of(run: &'a Run) -> Self {
+        let mut ideal = Self { run, ends: vec![Span::from(0); run.tis.len()] };
+        for &slot in &run.layout.order {
+            ideal.ends[slot as usize] = ideal.end_of(slot);
+        }
+        ideal
+    }
+
+    /// When the instance of a slot ends.
+    pub(super) fn end(&self, slot: u32) -> Span {
+        self.ends[slot as usize]
+    }
+
+    /// The earliest that a decision task can have decided; it may also never decide.
+    pub(super) fn earliest_decision(&self, slot: u32) -> u32 {
+        match self.run.ti(slot).state() {
+            TaskState::NoStatus => self.start(slot).earliest.saturating_add(1),
+            _ => self.end(slot).earliest,
+        }
+    }
+
+    /// When the rule of a slot holds; bounds while upstreams are unfinished.
+    pub(super) fn start(&self, slot: u32) -> Span {
+        let (Some(task), Some(node)) = (self.run.task(slot), self.run.node(slot)) else {
+            return Span::ZERO;
+        };
+        if node.upstream.is_empty() || task.trigger_rule == TriggerRule::Always {
+            return Span::ZERO;
+        }
+        let mut start = match trigger(task.trigger_rule) {
+            Some(triggers) => self.first(&node.upstream, triggers),
+            None => self.last(&node.upstream),
+        };
+        start = start.later_of(self.last(&node.setups));
+        if task.is_teardown {
+            start = start.later_of(self.last(&node.scope));
+        }
+        start
+    }
+
+    fn last(&self, slots: &[u32]) -> Span {
+        slots.iter().fold(Span::ZERO, |last, &slot| last.later_of(self.end(slot)))
+    }
+
+    /// The first end of those that trigger; the unfinished ones may.
+    fn first(&self, slots: &[u32], triggers: fn(TaskState) -> bool) -> Span {
+        slots.iter().fold(Span { earliest: NEVER, latest: NEVER }, |first, &slot| {
+            let (state, end) = (self.run.ti(slot).state(), self.end(slot));
+            if triggers(state) {
+                first.earlier_of(end)
+            } else if state.is_terminal() {
+                first
+            } else {
+                first.earlier_of(Span::from(end.earliest))
+            }
+        })
+    }
+
+    fn end_of(&self, slot: u32) -> Span {
+        let (Some(task), Some(node)) = (self.run.task(slot), self.run.node(slot)) else {
+            return Span::ZERO;
+        };
+        let row = self.run.ti(slot).row();
+        // What is before a clear does not count.
+        let before = row.max_tries.saturating_sub(task.retries);
+        let tries = row.try_number.saturating_sub(before);
+        let decided = self.decided_against(slot);
+        match row.state {
+            TaskState::NoStatus => {
+                let by_rule = node.upstream.iter().chain(&node.setups);
+                let by_rule = by_rule.map(|&up| self.end(up).earliest).min().unwrap_or(0);
+                let decided = node.deciders.iter().map(|&by| self.earliest_decision(by)).min();
+                Span::from(by_rule.saturating_add(1).min(decided.unwrap_or(NEVER)))
+            }
+            TaskState::Skipped if decided.is_some() => {
+                let by_rule = self.by_rule(slot).unwrap_or(Span::from(1));
+                decided.unwrap_or(by_rule).earlier_of(by_rule)
+            }
+            TaskState::Skipped | TaskState::UpstreamFailed | TaskState::Removed if tries == 0 => {
+                self.by_rule(slot).unwrap_or_else(|| self.start(slot))
+            }
+            state if state.is_terminal() => self.start(slot).plus(tries),
+            _ => Span::from(self.start(slot).earliest.saturating_add(tries.max(1))),
+        }
+    }
+
+    /// When a rule that skips or fails a task instance has done so: that takes one unit too.
+    fn by_rule(&self, slot: u32) -> Option<Span> {
+        let (verdict, at) = self.replayed(slot)?;
+        (verdict != Verdict::Run).then(|| at.plus(1))
+    }
+
+    /// When the first decision against a task instance was made.
+    fn decided_against(&self, slot: u32) -> Option<Span> {
+        let node = self.run.node(slot)?;
+        let against = node.deciders.iter().filter(|&&by| is_against(self.run, by, slot));
+        against.map(|&by| self.end(by)).reduce(Span::earlier_of)
+    }
+
+    /// The first verdict of a rule in the ideal order of what it waits for, with its time. None
+    /// while something unfinished could come before it.
+    pub(super) fn replayed(&self, slot: u32) -> Option<(Verdict, Span)> {
+        let (task, node) = (self.run.task(slot)?, self.run.node(slot)?);
+        let mut ends = Vec::with_capacity(node.upstream.len() + node.setups.len());
+        let mut unknown = NEVER;
+        for (&up, is_setup) in node
+            .upstream
+            .iter()
+            .map(|up| (up, false))
+            .chain(node.setups.iter().map(|up| (up, true)))
+        {
+            let state = self.run.ti(up).state();
+            match self.end(up).exact().filter(|_| state.is_terminal()) {
+                Some(at) => ends.push((at, is_setup, up, state)),
+                None => unknown = unknown.min(self.end(up).earliest),
+            }
+        }
+        ends.sort_unstable_by_key(|&(at, is_setup, up, _)| (at, is_setup, up));
+        let mut upstream = Upstream::default();
+        for &up in &node.upstream {
+            upstream.add(TaskState::NoStatus, self.run.layout.task(up).is_setup);
+        }
+        let total = u32::try_from(node.setups.len()).unwrap_or(NEVER);
+        let mut setups = Setups { total, ..Setups::default() };
+        let mut rest = ends.iter().peekable();
+        while let Some(&(at, is_setup, up, state)) = rest.next() {
+            if is_setup {
+                setups.finish(state);
+            } else {
+                upstream.finish(state, self.run.layout.task(up).is_setup);
+            }
+            if rest.peek().is_some_and(|next| next.0 == at) {
+                continue;
+            }
+            let verdict = evaluate(&Situation {
+                rule: task.trigger_rule,
+                upstream: &upstream,
+                setups: &setups,
+                map_index: self.run.ti(slot).row().map_index,
+            });
+            if verdict == Verdict::Wait {
+                continue;
+            }
+            // Of two at the same time the failure counts.
+            let is_certain =
+                if verdict == Verdict::UpstreamFailed { unknown >= at } else { unknown > at };
+            return is_certain.then_some((verdict, Span { earliest: at, latest: at }));
+        }
+        None
+    }
+}
+
+/// Whether a decision task has decided against a task instance.
+pub(super) fn is_against(run: &Run, by: u32, slot: u32) -> bool {
+    let row = run.ti(by).row();
+    let task_id = &run.ti(slot).row().task_id;
+    row.state == TaskState::Success
+        && match &row.skip_memory {
+            Some(SkipMemory::Followed(ids)) => {
+                !ids.contains(task_id)
+                    && run.node(by).is_some_and(|node| node.downstream.contains(&slot))
+            }
+            Some(SkipMemory::Skipped(ids)) => ids.contains(task_id),
+            None => false,
+        }
+}
+
+/// The upstream states that let a rule hold which does not wait for all; none for the others.
+pub(super) fn trigger(rule: TriggerRule) -> Option<fn(TaskState) -> bool> {
+    match rule {
+        TriggerRule::OneSuccess => Some(|state| state == TaskState::Success),
+        TriggerRule::OneFailed => {
+            Some(|state| matches!(state, TaskState::Failed | TaskState::UpstreamFailed))
+        }
+        TriggerRule::OneDone => {
+            Some(|state| matches!(state, TaskState::Success | TaskState::Failed))
+        }
+        _ => None,
+    }
+}
