@@ -35,10 +35,10 @@ export function PageHead({ trail, title, badge, actions, children }: PageHeadPro
 }
 
 /** Facts in a row: small name above, value below. Facts without a value are left out. */
-export function Facts({ facts }: { facts: [string, ReactNode][] }) {
+export function Facts({ facts }: { facts: Record<string, ReactNode> }) {
   return (
     <dl className={css.facts}>
-      {facts
+      {Object.entries(facts)
         .filter(([, value]) => value !== null && value !== undefined && value !== "" && value !== false)
         .map(([name, value]) => (
           <div key={name} className={css.fact}>

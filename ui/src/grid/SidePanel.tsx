@@ -47,13 +47,13 @@ function RunFacts({ dag, run }: { dag: string; run: string }) {
         <>
           <StateBadge state={info.state} />
           <Facts
-            facts={[
-              [t("run.type"), t(`runType.${info.run_type}`, { defaultValue: info.run_type })],
-              [t("run.logicalDate"), info.logical_date ? <Time at={info.logical_date} /> : t("run.noLogical")],
-              [t("run.start"), info.start_date ? <Time at={info.start_date} /> : null],
-              [t("run.duration"), info.start_date ? <Duration start={info.start_date} end={info.end_date} running={isActive(info.state)} /> : null],
-              [t("run.note"), info.note],
-            ]}
+            facts={{
+              [t("run.type")]: t(`runType.${info.run_type}`, { defaultValue: info.run_type }),
+              [t("run.logicalDate")]: info.logical_date ? <Time at={info.logical_date} /> : t("run.noLogical"),
+              [t("run.start")]: info.start_date ? <Time at={info.start_date} /> : null,
+              [t("run.duration")]: info.start_date ? <Duration start={info.start_date} end={info.end_date} running={isActive(info.state)} /> : null,
+              [t("run.note")]: info.note,
+            }}
           />
           <div className={css.panelActions}>
             <Link href={runLink(dag, run)} className={controls.button} data-kind="primary">
@@ -79,14 +79,14 @@ function TaskFacts({ dag, run, task }: { dag: string; run: string; task: string 
               <div key={ti.map_index}>
                 <StateBadge state={ti.state} />
                 <Facts
-                  facts={[
-                    [t("task.mapIndex"), ti.map_index >= 0 ? String(ti.map_index) : null],
-                    [t("run.operator"), ti.operator],
-                    [t("run.tries"), ti.try_number > 0 ? `${ti.try_number} / ${ti.max_tries + 1}` : null],
-                    [t("run.start"), ti.start_date ? <Time at={ti.start_date} /> : null],
-                    [t("run.duration"), ti.start_date ? <Duration start={ti.start_date} end={ti.end_date} running={isActive(ti.state)} /> : null],
-                    [t("run.worker"), ti.hostname],
-                  ]}
+                  facts={{
+                    [t("task.mapIndex")]: ti.map_index >= 0 ? String(ti.map_index) : null,
+                    [t("run.operator")]: ti.operator,
+                    [t("run.tries")]: ti.try_number > 0 ? `${ti.try_number} / ${ti.max_tries + 1}` : null,
+                    [t("run.start")]: ti.start_date ? <Time at={ti.start_date} /> : null,
+                    [t("run.duration")]: ti.start_date ? <Duration start={ti.start_date} end={ti.end_date} running={isActive(ti.state)} /> : null,
+                    [t("run.worker")]: ti.hostname,
+                  }}
                 />
                 <div className={css.panelActions}>
                   <Link href={taskLink(dag, run, task, ti.map_index)} className={controls.button} data-kind="primary">

@@ -140,14 +140,14 @@ function DetailsTab({ info }: { info: Dag }) {
   const { t } = useTranslation();
   return (
     <Facts
-      facts={[
-        [t("dag.file"), <code key="file">{info.relative_fileloc ?? info.fileloc}</code>],
-        [t("dags.schedule"), info.timetable_summary],
-        [t("dag.maxActiveRuns"), info.max_active_runs === null ? null : String(info.max_active_runs)],
-        [t("dag.maxActiveTasks"), String(info.max_active_tasks)],
-        [t("dag.parsed"), info.last_parsed_time ? <Time at={info.last_parsed_time} /> : null],
-        [t("dags.owner"), info.owners.join(", ")],
-      ]}
+      facts={{
+        [t("dag.file")]: <code>{info.relative_fileloc ?? info.fileloc}</code>,
+        [t("dags.schedule")]: info.timetable_summary,
+        [t("dag.maxActiveRuns")]: info.max_active_runs === null ? null : String(info.max_active_runs),
+        [t("dag.maxActiveTasks")]: String(info.max_active_tasks),
+        [t("dag.parsed")]: info.last_parsed_time ? <Time at={info.last_parsed_time} /> : null,
+        [t("dags.owner")]: info.owners.join(", "),
+      }}
     />
   );
 }

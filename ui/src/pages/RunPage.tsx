@@ -83,16 +83,16 @@ function Head({ info, tasks }: { info: DagRun; tasks: TaskInstance[] }) {
       }
     >
       <Facts
-        facts={[
-          [t("run.type"), t(`runType.${info.run_type}`, { defaultValue: info.run_type })],
-          [t("run.logicalDate"), info.logical_date ? <Time at={info.logical_date} /> : t("run.noLogical")],
-          [t("run.start"), info.start_date ? <Time at={info.start_date} /> : null],
-          [t("run.end"), info.end_date ? <Time at={info.end_date} /> : null],
-          [t("run.duration"), info.start_date ? <Duration start={info.start_date} end={info.end_date} running={isActive(info.state)} /> : null],
-          [t("run.version"), info.dag_versions.at(-1)?.version_number],
-          [t("run.trigger"), triggerWords(info)],
-          [t("run.note"), info.note],
-        ]}
+        facts={{
+          [t("run.type")]: t(`runType.${info.run_type}`, { defaultValue: info.run_type }),
+          [t("run.logicalDate")]: info.logical_date ? <Time at={info.logical_date} /> : t("run.noLogical"),
+          [t("run.start")]: info.start_date ? <Time at={info.start_date} /> : null,
+          [t("run.end")]: info.end_date ? <Time at={info.end_date} /> : null,
+          [t("run.duration")]: info.start_date ? <Duration start={info.start_date} end={info.end_date} running={isActive(info.state)} /> : null,
+          [t("run.version")]: info.dag_versions.at(-1)?.version_number,
+          [t("run.trigger")]: triggerWords(info),
+          [t("run.note")]: info.note,
+        }}
       />
       {clearing ? (
         <ClearDialog dag={dag} run={run} hasFailed={tasks.some((ti) => ti.state === "failed")} onClose={() => setClearing(false)} />
@@ -125,9 +125,8 @@ function Details({ info }: { info: DagRun }) {
   return (
     <>
       <Facts
-        facts={[
-          [
-            t("run.interval"),
+        facts={{
+          [t("run.interval")]:
             info.data_interval_start ? (
               <>
                 <Time at={info.data_interval_start} /> – <Time at={info.data_interval_end} />
@@ -135,10 +134,9 @@ function Details({ info }: { info: DagRun }) {
             ) : (
               t("run.noLogical")
             ),
-          ],
-          [t("run.runAfter"), <Time key="after" at={info.run_after} />],
-          [t("run.queued"), info.queued_at ? <Time at={info.queued_at} /> : null],
-        ]}
+          [t("run.runAfter")]: <Time at={info.run_after} />,
+          [t("run.queued")]: info.queued_at ? <Time at={info.queued_at} /> : null,
+        }}
       />
       <h2 className={css.confTitle}>{t("run.conf")}</h2>
       <pre className={css.conf}>{prettyJson(info.conf ?? {})}</pre>

@@ -84,14 +84,14 @@ function Head({ at, ti }: { at: TaskRef; ti: TaskInstance }) {
       }
     >
       <Facts
-        facts={[
-          [t("run.operator"), ti.operator],
-          [t("run.start"), ti.start_date ? <Time at={ti.start_date} /> : null],
-          [t("run.end"), ti.end_date ? <Time at={ti.end_date} /> : null],
-          [t("run.duration"), ti.start_date ? <Duration start={ti.start_date} end={ti.end_date} running={isActive(ti.state)} /> : null],
-          [t("run.tries"), ti.try_number > 0 ? `${ti.try_number} / ${ti.max_tries + 1}` : null],
-          [t("run.worker"), ti.hostname],
-        ]}
+        facts={{
+          [t("run.operator")]: ti.operator,
+          [t("run.start")]: ti.start_date ? <Time at={ti.start_date} /> : null,
+          [t("run.end")]: ti.end_date ? <Time at={ti.end_date} /> : null,
+          [t("run.duration")]: ti.start_date ? <Duration start={ti.start_date} end={ti.end_date} running={isActive(ti.state)} /> : null,
+          [t("run.tries")]: ti.try_number > 0 ? `${ti.try_number} / ${ti.max_tries + 1}` : null,
+          [t("run.worker")]: ti.hostname,
+        }}
       />
       {clearing ? <ClearDialog dag={at.dag} run={at.run} task={target} hasFailed={false} onClose={() => setClearing(false)} /> : null}
     </PageHead>

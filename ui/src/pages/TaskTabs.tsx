@@ -97,20 +97,20 @@ export function TaskDetails({ ti }: { ti: TaskInstance }) {
   const number = (value: number | null) => (value === null ? null : String(value));
   return (
     <Facts
-      facts={[
-        [t("task.operator"), ti.operator],
-        [t("task.hostname"), ti.hostname],
-        [t("task.pid"), number(ti.pid)],
-        [t("task.unixname"), ti.unixname],
-        [t("task.pool"), ti.pool],
-        [t("task.slots"), number(ti.pool_slots)],
-        [t("task.queue"), ti.queue],
-        [t("task.weight"), number(ti.priority_weight)],
-        [t("task.scheduledWhen"), ti.scheduled_when ? <Time at={ti.scheduled_when} /> : null],
-        [t("task.queuedWhen"), ti.queued_when ? <Time at={ti.queued_when} /> : null],
-        [t("task.mapIndex"), ti.map_index >= 0 ? String(ti.map_index) : null],
-        [t("task.note"), ti.note],
-      ]}
+      facts={{
+        [t("task.operator")]: ti.operator,
+        [t("task.hostname")]: ti.hostname,
+        [t("task.pid")]: number(ti.pid),
+        [t("task.unixname")]: ti.unixname,
+        [t("task.pool")]: ti.pool,
+        [t("task.slots")]: number(ti.pool_slots),
+        [t("task.queue")]: ti.queue,
+        [t("task.weight")]: number(ti.priority_weight),
+        [t("task.scheduledWhen")]: ti.scheduled_when ? <Time at={ti.scheduled_when} /> : null,
+        [t("task.queuedWhen")]: ti.queued_when ? <Time at={ti.queued_when} /> : null,
+        [t("task.mapIndex")]: ti.map_index >= 0 ? String(ti.map_index) : null,
+        [t("task.note")]: ti.note,
+      }}
     />
   );
 }
