@@ -48,6 +48,18 @@ pub async fn check(store: &Store, now: Timestamp) -> Result<Vec<Finding>, StoreE
         Dialect::MariaDb => mariadb::judge(&mariadb::read(store).await?, now),
         Dialect::Sqlite => sqlite::check(store).await?,
     };
+    if store.loaded_secrets().is_some() {
+        for key_id in store.missing_keys().await? {
+            findings.push(Finding {
+                severity: Severity::Warning,
+                what: format!("variables or connections were sealed with key {key_id}"),
+                why: "that key is not here, so tasks that use them fail",
+                fix: "bring back the key file of that home folder, or add the key to \
+                      MILLRACE_SECRET_KEY after a comma"
+                    .to_owned(),
+            });
+        }
+    }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     Ok(findings)
 }

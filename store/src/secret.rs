@@ -16,7 +16,7 @@ use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use sha2::{Digest as _, Sha256};
 
-use crate::db::StoreError;
+use crate::db::{Sql, StoreError};
 use crate::store::Store;
 
 /// The environment variable that holds the installation's key, base64 of 32 bytes; several keys
@@ -156,6 +156,10 @@ impl Secrets {
         self.keys.first().map_or("", |key| &key.id)
     }
 
+    fn has(&self, key_id: &str) -> bool {
+        self.keys.iter().any(|key| key.id == key_id)
+    }
+
     pub(crate) fn seal(&self, place: Place<'_>, text: &str) -> Result<String, StoreError> {
         self.try_seal(place, text).map_err(|source| place.failed(source))
     }
@@ -274,6 +278,26 @@ impl Store {
         };
         self.set_secrets(secrets);
         Ok(())
+    }
+
+    /// The names of keys that sealed something here and were not loaded: what they sealed cannot
+    /// be read.
+    pub async fn missing_keys(&self) -> Result<Vec<String>, StoreError> {
+        // A sealed value begins with `v1.` and the twelve digits of its key's name.
+        let sql = Sql::new(
+            "-- secret::missing_keys
+SELECT SUBSTR(value, 4, 12) FROM variable
+UNION SELECT SUBSTR(password, 4, 12) FROM connection WHERE password IS NOT NULL
+UNION SELECT SUBSTR(extra, 4, 12) FROM connection WHERE extra IS NOT NULL",
+        );
+        let mut missing = Vec::new();
+        for row in self.db.rows(sql).await? {
+            let key_id = row.reader().text()?;
+            if !self.loaded_secrets().is_some_and(|secrets| secrets.has(&key_id)) {
+                missing.push(key_id);
+            }
+        }
+        Ok(missing)
     }
 
     /// Seals anew everything that an older key sealed; how many values. Afterwards the older key

@@ -118,6 +118,10 @@ impl Store {
         let _ = self.secrets.set(secrets);
     }
 
+    pub(crate) fn loaded_secrets(&self) -> Option<&Secrets> {
+        self.secrets.get()
+    }
+
     pub(crate) fn secrets(&self, place: Place<'_>) -> Result<&Secrets, StoreError> {
         self.secrets.get().ok_or_else(|| place.failed(SecretError::NoKey))
     }

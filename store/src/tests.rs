@@ -402,6 +402,10 @@ async fn secrets_at_rest(Fixture { store, folder, .. }: Fixture) {
     other.set_secrets(Secrets::from_text(&format!("{new},{old}"), "test").unwrap());
     assert_eq!(other.rotate_secrets().await.unwrap(), 3);
     assert_eq!(other.rotate_secrets().await.unwrap(), 0);
+    assert_eq!(other.missing_keys().await.unwrap(), Vec::<String>::new());
+    assert_eq!(store.missing_keys().await.unwrap().len(), 1);
+    let found = preflight::check(&store, at(0)).await.unwrap();
+    assert!(found.iter().any(|finding| finding.what.contains("sealed with key")), "{found:?}");
     let error = connection::get(&store, "db").await.unwrap_err();
     assert!(!format!("{error:?} {error}").contains("canary"), "{error:?}");
     let page = connection::list(&other, Some("d"), Ascending, ALL).await.unwrap();

@@ -374,7 +374,8 @@ async fn leaders_that_lose_a_row_lock_try_again() {
              WHERE trx_state = 'LOCK WAIT' AND trx_query LIKE '%task_instance::lock%'",
         );
         while store.count(waiting.clone()).await.unwrap() == 0 {
-            tokio::task::yield_now().await;
+            // The server renews this table only when nobody read it for 100 ms.
+            tokio::time::sleep(Duration::from_millis(150)).await;
         }
         let leader =
             "-- test::leader\nUPDATE leader SET counter = counter WHERE name = 'scheduler'";
