@@ -7,3 +7,4 @@ mod harness;
 
 mod basics;
 mod layering;
+mod reference;

@@ -1,0 +1,124 @@
+//! Keeps `docs/dag-reference.md` equal to the tables that the reader goes by.
+
+use std::fmt::Write;
+
+use millrace_core::dagfile::keys::{DAG_KEYS, GROUP_KEYS, Key, KeyKind, Support, TASK_KEYS};
+use millrace_core::operator::{FieldKind, OPERATORS, TextUse};
+
+use crate::harness::root;
+
+const INTRO: &str = "# The DAG file
+
+One DAG a YAML document; several documents a file are allowed. `dag_id` may also be the map key above the body. Any text of a task is a template (Jinja with Airflow's context); `!raw` turns that off. A key that is not known is an error with the nearest known one. `millrace validate` says everything that is wrong, `millrace render FILE --date D` shows what a date would give.
+
+```yaml
+dag_id: daily_report
+schedule: \"0 6 * * *\"            # cron | @daily … | {every: 30m} | {cron: [a, b]} | null
+timezone: Asia/Seoul
+start_date: 2025-01-01
+tasks:
+  extract: {operator: sql, conn_id: warehouse, sql: sql/report.sql}
+  publish: {operator: bash, needs: [extract], bash_command: ./publish.sh \"{{ ds }}\"}
+```
+
+- A run without a logical date (triggered by hand) still has `ds`, `data_interval_start` …: they fall back to `run_after`. Airflow leaves them undefined there.
+- In `bash_command`, values from `params`, `dag_run.conf` and XComs are quoted for the place where they stand; `| unquoted` turns that off. Variables, connections and dates are put in plainly.
+- Durations: `5m`, `1h30m`, seconds as a number, ISO 8601 (`PT5M`), `{minutes: 5}`.
+- `data_intervals: true` gives the classic meaning: the logical date is the start of the interval that just ended.
+
+This page is made from the tables that the reader itself uses.
+";
+
+fn kind(kind: KeyKind) -> String {
+    match kind {
+        KeyKind::Id => "name".to_owned(),
+        KeyKind::Text => "text".to_owned(),
+        KeyKind::Bool => "true or false".to_owned(),
+        KeyKind::Int(low, high) => format!("whole number, {low} to {high}"),
+        KeyKind::Number => "number".to_owned(),
+        KeyKind::Duration => "duration".to_owned(),
+        KeyKind::Instant => "date or instant".to_owned(),
+        KeyKind::TextList => "text or list of texts".to_owned(),
+        KeyKind::TextMap => "map of texts".to_owned(),
+        KeyKind::Word(words) => format!("`{}`", words.join("`, `")),
+        KeyKind::Callbacks => "list of callbacks".to_owned(),
+        KeyKind::Own => String::new(),
+    }
+}
+
+fn field_kind(kind: FieldKind) -> String {
+    let debug = format!("{kind:?}");
+    match kind {
+        FieldKind::Text => "text".to_owned(),
+        FieldKind::TextOrList => "text or list".to_owned(),
+        FieldKind::TextList => "list of texts".to_owned(),
+        FieldKind::TextMap => "map of texts".to_owned(),
+        FieldKind::Bool => "true or false".to_owned(),
+        FieldKind::Int => "whole number".to_owned(),
+        FieldKind::Duration => "duration".to_owned(),
+        FieldKind::IntList => "number or list".to_owned(),
+        FieldKind::Any => "any value".to_owned(),
+        FieldKind::Choose => "list of `{when, then}` and a last `{else}`".to_owned(),
+        _ => debug.to_lowercase(),
+    }
+}
+
+fn aliases(names: &[&str]) -> String {
+    if names.is_empty() { String::new() } else { format!("`{}`", names.join("`, `")) }
+}
+
+fn keys(page: &mut String, title: &str, table: &[Key]) {
+    let _ = write!(page, "\n## {title}\n\n| key | value | meaning | also written |\n|---|---|---|---|\n");
+    for key in table.iter().filter(|key| key.support == Support::Read) {
+        let (kind, also) = (kind(key.kind), aliases(key.aliases));
+        let _ = writeln!(page, "| `{}` | {kind} | {} | {also} |", key.name, key.doc);
+    }
+    let later: Vec<_> =
+        table.iter().filter(|key| key.support != Support::Read).map(|key| key.name).collect();
+    if !later.is_empty() {
+        let _ = write!(page, "\nKnown, and not read yet: `{}`.\n", later.join("`, `"));
+    }
+}
+
+fn operators(page: &mut String) {
+    page.push_str("\n## Operators\n");
+    for spec in OPERATORS {
+        let _ = write!(page, "\n### `{}`\n\nAlso written: {}.\n", spec.name, aliases(spec.class_names));
+        if spec.fields.is_empty() {
+            continue;
+        }
+        page.push_str("\n| key | value | also written | |\n|---|---|---|---|\n");
+        for field in spec.fields {
+            let note = match field.text {
+                TextUse::Plain => "",
+                TextUse::File(_) => "or the name of a file",
+                TextUse::Shell(_) => "shell text, or the name of a script",
+                TextUse::Expression => "an expression",
+                TextUse::Secret => "never shown",
+            };
+            let required = if field.required { "required" } else { "" };
+            let note = [required, note].into_iter().filter(|text| !text.is_empty());
+            let note = note.collect::<Vec<_>>().join("; ");
+            let (kind, also) = (field_kind(field.kind), aliases(field.aliases));
+            let _ = writeln!(page, "| `{}` | {kind} | {also} | {note} |", field.name);
+        }
+    }
+}
+
+#[test]
+fn the_dag_reference_is_fresh() {
+    let mut page = INTRO.to_owned();
+    keys(&mut page, "Keys of a DAG", DAG_KEYS);
+    keys(&mut page, "Keys of any task", TASK_KEYS);
+    keys(&mut page, "Keys of a task group", GROUP_KEYS);
+    operators(&mut page);
+    let path = root().join("docs/dag-reference.md");
+    if std::env::var_os("MILLRACE_UPDATE").is_some() {
+        std::fs::write(&path, &page).expect("written");
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == page,
+        "docs/dag-reference.md is stale; make it anew with MILLRACE_UPDATE=1 cargo test --test it reference"
+    );
+}
