@@ -13,6 +13,7 @@ mod context;
 mod engine;
 mod error;
 mod filters;
+mod growth;
 mod lookup;
 mod lookups_of;
 mod macros;

@@ -15,7 +15,7 @@ use super::lookups_of::lookups_of;
 use super::rewrite::{Rewritten, parse_bounded, rewrite};
 use super::scope::{Root, Run, Scope};
 use super::temporal::fault;
-use super::{Limits, filters, native, ops, shell, strings, value};
+use super::{Limits, filters, growth, native, ops, shell, strings, value};
 
 /// Brackets and pipes of a template that cannot overflow an ordinary stack.
 const MAX_SHALLOW_NESTS: usize = 400;
@@ -51,6 +51,7 @@ impl Renderer {
         ops::register(&mut env);
         strings::register(&mut env);
         filters::register(&mut env);
+        growth::register(&mut env);
         shell::register(&mut env);
         Renderer { env, limits }
     }

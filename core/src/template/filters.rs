@@ -126,7 +126,7 @@ fn to_json_text(value: Value, indent: Option<usize>) -> Result<Value, Error> {
 }
 
 fn formatted(layout: &str, args: Rest<Value>) -> Result<String, Error> {
-    super::ops::check_format_widths(layout)?;
+    super::growth::check_format(layout, &args)?;
     minijinja::formatting::format(minijinja::formatting::FormatStyle::Printf, layout, &args)
 }
 

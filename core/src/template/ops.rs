@@ -10,6 +10,7 @@ use minijinja::formatting::{FormatStyle, format};
 use minijinja::value::{Rest, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
 
+use super::growth::check_format;
 use super::names::{enum_text, plain_value};
 use super::object::Temporal;
 use super::temporal::delta::{Delta, Interval};
@@ -72,7 +73,10 @@ pub(crate) fn type_name(value: &Value) -> &'static str {
 fn add(state: &State<'_, '_>, left: &Value, right: &Value) -> Result<Value, Error> {
     match (Temporal::of(left), Temporal::of(right)) {
         (Some(a), Some(b)) => sum(a, b).unwrap_or_else(|| Err(unsupported("+", left, right))),
-        (None, None) => native(state, "a + b", left, right),
+        (None, None) => {
+            check_length(left, right)?;
+            native(state, "a + b", left, right)
+        }
         // Python's sum() starts at 0: 0 + timedelta is not allowed there either.
         _ => Err(unsupported("+", left, right)),
     }
@@ -148,16 +152,18 @@ fn modulo(state: &State<'_, '_>, left: &Value, right: &Value) -> Result<Value, E
         return native(state, "a % b", left, right);
     };
     refuse_undefined(right)?;
-    check_format_widths(layout)?;
     if right.is_tuple() {
         let items: Vec<Value> = right
             .try_iter()?
             .checked()
             .map(|item| item.map(|item| printable(&item)))
             .collect::<Result<_, _>>()?;
+        check_format(layout, &items)?;
         return format(FormatStyle::Printf, layout, &items).map(Value::from);
     }
-    format(FormatStyle::Printf, layout, &[printable(right)]).map(Value::from)
+    let item = [printable(right)];
+    check_format(layout, &item)?;
+    format(FormatStyle::Printf, layout, &item).map(Value::from)
 }
 
 fn negate(state: &State<'_, '_>, value: &Value) -> Result<Value, Error> {
@@ -392,14 +398,12 @@ fn check_repetition(left: &Value, right: &Value) -> Result<(), Error> {
     Ok(())
 }
 
-/// Refuses `'%0999999999d'` and `'{:>999999999}'`: a width is memory.
-pub(crate) fn check_format_widths(layout: &str) -> Result<(), Error> {
-    let mut digits = 0;
-    for byte in layout.bytes() {
-        digits = if byte.is_ascii_digit() { digits + 1 } else { 0 };
-        if digits > 5 && layout.contains(['%', '{']) {
-            return Err(fault("a format width of more than five digits is refused"));
-        }
+/// Refuses a sum of texts or lists that is too long.
+fn check_length(left: &Value, right: &Value) -> Result<(), Error> {
+    if let (Some(a), Some(b)) = (left.len(), right.len())
+        && a.saturating_add(b) > MAX_REPEATED
+    {
+        return Err(fault(format!("\"+\" would make more than {MAX_REPEATED} items")));
     }
     Ok(())
 }

@@ -216,6 +216,10 @@ impl Editor<'_, '_> {
     }
 
     fn visit_binary(&mut self, node: &ast::Spanned<ast::BinOp<'_>>) {
+        if matches!(node.op, ast::BinOpKind::Concat) {
+            self.visit_concat(node);
+            return;
+        }
         let Some(function) = function_for(node) else {
             self.visit(&node.left);
             self.visit(&node.right);
@@ -236,6 +240,26 @@ impl Editor<'_, '_> {
         }
         self.visit(&node.right);
         self.replace(end_of(span), 0, ")");
+    }
+
+    /// `a ~ b` stays, with both operands bounded: `shell` marks them one by one.
+    fn visit_concat(&mut self, node: &ast::Spanned<ast::BinOp<'_>>) {
+        let span = node.span();
+        let tilde = self.operator_after(end_of(node.left.span()));
+        let Some((_, tilde)) = self.tokens.get(tilde) else { return };
+        let (left_end, right_start) = (start_of(*tilde), end_of(*tilde));
+        for (operand, start, end) in
+            [(&node.left, start_of(span), left_end), (&node.right, right_start, end_of(span))]
+        {
+            let checked = !matches!(operand, ast::Expr::Const(_));
+            if checked {
+                self.replace(start, 0, "__mr_part((");
+            }
+            self.visit(operand);
+            if checked {
+                self.replace(end, 0, "))");
+            }
+        }
     }
 
     fn visit_chain(&mut self, node: &ast::Spanned<ast::Compare<'_>>) {

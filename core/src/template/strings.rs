@@ -103,7 +103,19 @@ fn text_method(text: &str, method: &str, values: &[Value]) -> Result<Option<Valu
         "expandtabs" => Value::from(text.replace('\t', "        ")),
         "encode" => Value::from_bytes(text.as_bytes().to_vec()),
         "format" => {
-            super::ops::check_format_widths(text)?;
+            super::growth::check_format(text, values)?;
+            return Ok(None);
+        }
+        "join" => {
+            values.iter().try_for_each(super::growth::bounded)?;
+            return Ok(None);
+        }
+        "replace" => {
+            if let [from, to, ..] = values
+                && let (Some(from), Some(to)) = (from.as_str(), to.as_str())
+            {
+                super::growth::check_replacement(text, from, to)?;
+            }
             return Ok(None);
         }
         _ => return Ok(None),

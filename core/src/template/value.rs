@@ -35,8 +35,10 @@ pub(crate) fn check_shape(value: &Value) -> Result<(), Error> {
         if depth > MAX_DEPTH {
             return Err(fault(format!("the value is nested deeper than {MAX_DEPTH} levels")));
         }
+        // Long text weighs as many short ones.
+        let weight = 1 + value.as_str().map_or(0, |text| text.len() / 64);
         *left = left
-            .checked_sub(1)
+            .checked_sub(weight)
             .ok_or_else(|| fault(format!("the value has more than {MAX_PARTS} parts")))?;
         match value.kind() {
             ValueKind::Seq => {

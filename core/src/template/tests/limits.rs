@@ -71,6 +71,41 @@ fn nested_values_cannot_be_grown_without_end() {
 }
 
 #[test]
+fn values_cannot_grow_faster_than_the_template() {
+    let doubling = |start: &str, step: &str| {
+        format!(
+            "{{% set s = {start} %}}{}{{{{ s | length }}}}",
+            format!("{{% set s = {step} %}}").repeat(60)
+        )
+    };
+    for template in [
+        doubling("'x'", "s ~ s"),
+        doubling("'x'", "s + s"),
+        doubling("'x'", "'%s%s' % (s, s)"),
+        doubling("'x'", "'{}{}'.format(s, s)"),
+        doubling("'x'", "[s, s] | join"),
+        doubling("'x'", "''.join([s, s])"),
+        doubling("'x'", "s.replace('x', 'xx')"),
+        doubling("'x'", "s | replace('x', 'xx')"),
+        doubling("'x'", "[s, s] | string"),
+        doubling("['x']", "s + s"),
+        doubling("['x']", "s * 2"),
+        format!("{}{{{{ s | tojson }}}}", doubling("['x']", "[s, s]")),
+        format!("{}{{{{ s ~ '' }}}}", doubling("['x']", "{'a': s, 'b': s}")),
+        "{{ [1] | batch(1000000000, 0) | list }}".to_string(),
+        "{{ [1] | slice(1000000000) | list }}".to_string(),
+        "{{ 'x' | indent(1000000000, true) }}".to_string(),
+    ] {
+        let found = Renderer::default().render("t", &template, &scope());
+        assert!(found.is_err(), "{template}: {found:?}");
+    }
+    check(
+        "{{ '20250101_%s %05.1f' % ('x', 2) }}{{ '20250101 {:>4}'.format(1) }}",
+        "20250101_x 002.020250101    1",
+    );
+}
+
+#[test]
 fn ordinary_big_templates_are_within_the_limits() {
     check("{% for i in range(2000) %}{{ i }}{% endfor %}{{ ds }}"[..].trim(), &{
         let mut text: String = (0..2000).map(|i| i.to_string()).collect();
