@@ -87,7 +87,12 @@ pub(crate) enum Command {
     /// API tokens
     #[command(subcommand)]
     Token(token::Token),
+    /// Print the version
+    Version,
     /// Print a completion script for a shell
+    #[command(
+        after_help = "Example:\n  millrace completions bash > ~/.local/share/bash-completion/completions/millrace"
+    )]
     Completions(completions::Completions),
 }
 
@@ -123,6 +128,9 @@ impl Command {
             Self::Connections(command) => command.run(&settings).await,
             Self::Pools(command) => command.run(&settings).await,
             Self::Token(command) => command.run(&settings).await,
+            Self::Version => {
+                crate::output::print(&format!("millrace {}", env!("CARGO_PKG_VERSION")))
+            }
             Self::Completions(command) => command.run(),
         }
     }

@@ -10,6 +10,8 @@ mod masking;
 mod offline;
 mod orders;
 mod output;
+#[cfg(test)]
+mod reference;
 mod settings;
 
 use std::process::ExitCode;
@@ -20,9 +22,23 @@ use crate::command::Command;
 use crate::failure::Failure;
 use crate::settings::Settings;
 
+const FIRST_STEPS: &str = "First steps:
+  millrace standalone                                 start everything; it prints the address
+  millrace validate dags/                             check DAG files before they are deployed
+  millrace render dags/report.yaml --date 2025-08-22  see every template of a date
+  millrace run dags/report.yaml                       run a DAG here and now, without a server
+  millrace trigger report --wait                      start a run and watch it
+  millrace logs report latest extract --follow        read a task's log";
+
 /// A DAG workflow orchestrator with Airflow's words: YAML DAGs in, runs out, nothing lost.
 #[derive(Debug, Parser)]
-#[command(name = "millrace", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "millrace",
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    after_help = FIRST_STEPS
+)]
 struct Cli {
     #[command(flatten)]
     settings: Settings,

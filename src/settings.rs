@@ -17,11 +17,25 @@ use crate::failure::Failure;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Settings {
     /// The folder for the database, logs and keys
-    #[arg(long, env = "MILLRACE_HOME", global = true, value_name = "DIR", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "MILLRACE_HOME",
+        global = true,
+        help_heading = "Settings",
+        value_name = "DIR",
+        hide_env_values = true
+    )]
     pub home: Option<PathBuf>,
 
     /// The folder with the DAG files [default: HOME/dags]
-    #[arg(long, env = "MILLRACE_DAGS", global = true, value_name = "DIR", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "MILLRACE_DAGS",
+        global = true,
+        help_heading = "Settings",
+        value_name = "DIR",
+        hide_env_values = true
+    )]
     pub dags: Option<PathBuf>,
 
     /// Where the metadata is: sqlite:PATH or mysql://user:password@host:port/database
@@ -30,6 +44,7 @@ pub(crate) struct Settings {
         long,
         env = "MILLRACE_DATABASE",
         global = true,
+        help_heading = "Settings",
         value_name = "URL",
         hide_env_values = true
     )]
@@ -40,6 +55,7 @@ pub(crate) struct Settings {
         long,
         env = "MILLRACE_TIMEZONE",
         global = true,
+        help_heading = "Settings",
         value_name = "ZONE",
         default_value = "UTC",
         hide_env_values = true

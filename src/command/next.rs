@@ -14,6 +14,9 @@ use crate::settings::Settings;
 
 /// Options of `next`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  millrace next dags/report.yaml\n  millrace next dags/report.yaml --after 2025-03-25 --count 10"
+)]
 pub(crate) struct Next {
     /// The DAG file
     #[arg(value_name = "FILE")]

@@ -10,6 +10,7 @@ use crate::settings::Settings;
 
 /// Options of `pause`.
 #[derive(Debug, Args)]
+#[command(after_help = "What runs goes on; nothing new starts.")]
 pub(crate) struct Pause {
     /// The DAG
     #[arg(value_name = "DAG")]

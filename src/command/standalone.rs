@@ -12,6 +12,9 @@ use crate::settings::{Listen, Settings, Slots, hostname};
 
 /// Options of `standalone`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  millrace standalone\n  millrace standalone --dags ./dags --port 8090\n  MILLRACE_DATABASE=mysql://millrace:…@db/millrace millrace standalone --bind 0.0.0.0"
+)]
 pub(crate) struct Standalone {
     #[command(flatten)]
     listen: Listen,

@@ -14,6 +14,9 @@ use crate::settings::Settings;
 
 /// Options of `trigger`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  millrace trigger hello_millrace --wait\n  millrace trigger daily_report --logical-date 2025-08-22 --param region=kr\n  millrace trigger train --conf '{\"grid\": {\"depth\": [4, 6]}}' --wait --output json"
+)]
 pub(crate) struct Trigger {
     /// The DAG
     #[arg(value_name = "DAG")]

@@ -14,6 +14,9 @@ use crate::settings::Settings;
 
 /// Options of `validate`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  millrace validate                      the whole DAG folder\n  millrace validate dags/report.yaml --strict\n  millrace validate dags --output json   for editors and CI\n\nThe exit code is 1 when something is wrong."
+)]
 pub(crate) struct Validate {
     /// DAG files or folders [default: the DAG folder]
     #[arg(value_name = "PATH")]

@@ -43,7 +43,7 @@ impl Watched<'_> {
             let (run, tis) = self.look().await?;
             screen.show(&run, &tis);
             if run.state.is_terminal() {
-                screen.finish();
+                screen.finish(&run);
                 return Ok((run, tis));
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -78,7 +78,10 @@ pub(crate) fn verdict(run: &RunRow, tis: &[TiRow]) -> Result<(), Failure> {
             None => ti.task_id.to_string(),
         })
         .collect();
-    let why = run.reason.clone().unwrap_or_else(|| failed.join("\n"));
+    let why = match (failed.is_empty(), &run.reason) {
+        (true, Some(reason)) => reason.clone(),
+        _ => failed.join("\n"),
+    };
     Err(Failure::wrong(format!("the run failed\n{why}")))
 }
 
@@ -137,8 +140,13 @@ impl Screen {
         }
     }
 
-    fn finish(&self) {
-        let _ = std::io::stderr().flush();
+    /// Says how the run ended, where the lines do not show it.
+    fn finish(&self, run: &RunRow) {
+        if self.is_quiet || self.is_terminal {
+            return;
+        }
+        let secs = super::runs::duration(run.start_date, run.end_date).unwrap_or_default();
+        crate::output::say(&format!("{} {}  {secs:.1}s", run.run_id, run.state));
     }
 }
 

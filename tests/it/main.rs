@@ -6,5 +6,6 @@
 mod harness;
 
 mod basics;
+mod cli;
 mod layering;
 mod reference;
