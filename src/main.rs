@@ -35,7 +35,6 @@ const FIRST_STEPS: &str = "First steps:
 #[command(
     name = "millrace",
     version,
-    propagate_version = true,
     max_term_width = 100,
     after_help = FIRST_STEPS
 )]
