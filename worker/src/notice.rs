@@ -1,19 +1,208 @@
-//! Sends notices. A notice that fails is reported and fails nothing.
+//! Sends notices: into the log, to a webhook, by a command. A notice that fails is reported and
+//! fails nothing.
 
-use millrace_core::wire::NoticeWork;
+use std::sync::Arc;
+use std::time::Duration;
+
+use millrace_core::log_line::{self, Source as LogSource};
+use millrace_core::wire::{AppendLog, NoticeWork};
+use serde_json::{Map, Value};
 
 use crate::attempt::Surroundings;
+use crate::environment;
+use crate::log::AttemptLog;
+use crate::operator::http;
+use crate::process::{self, ProcessSpec};
+use crate::render::{self, Source, Templates};
+use crate::stop::StopSender;
+
+/// A webhook is tried so often.
+const TRIES: u32 = 3;
+
+/// The pause after the first try; doubled after each further one.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The limit of a command, and of one request.
+const COMMAND_LIMIT: Duration = Duration::from_mins(5);
+const REQUEST_LIMIT_SECS: f64 = 30.0;
 
 /// Sends one notice; the error says what went wrong.
 pub(crate) async fn send(surroundings: Surroundings, work: NoticeWork) -> Result<(), String> {
-    match work.callback.kind.as_str() {
-        "log" => {
-            let occasion = &work.notice.occasion;
-            let worker = &surroundings.settings.name;
-            tracing::info!(occasion, worker, attempt = %work.about.key, reason = work.notice.reason);
-            tokio::task::yield_now().await;
-            Ok(())
-        }
+    let NoticeWork { notice, callback, about } = work;
+    let settings = Arc::clone(&surroundings.settings);
+    // What a notice says of itself goes to the worker's own log: the attempt's is closed.
+    let log = AttemptLog::open(
+        Arc::new(Silent),
+        about.key,
+        0,
+        Arc::clone(&settings.clock),
+        settings.log_bytes_max,
+    );
+    log.add_secrets(about.secrets.iter().map(|secret| secret.0.clone()));
+    let source =
+        Source { link: surroundings.link.clone(), assignment: Arc::new(about), log: log.clone() };
+    let mut templates = Templates::new(source.clone(), settings.clock.as_ref()).with_context(|c| {
+        c.exception.clone_from(&notice.reason);
+        c.reason = Some(notice.occasion.clone());
+        c.try_number = notice.try_number;
+    });
+    let sent = match callback.kind.as_str() {
+        "log" => say(&surroundings, &source, &mut templates, &callback.config, &notice).await,
+        "webhook" => webhook(&source, &mut templates, &callback.config).await,
+        "command" => command(&surroundings, &source, &mut templates, &callback.config).await,
+        "email" => Err("email notices are not supported; send them by a webhook".to_owned()),
         other => Err(format!("a notice of the kind \"{other}\" is not known here")),
+    };
+    log.close().await;
+    sent.map_err(|problem| {
+        let problem = log.redactor().redact(&problem).into_owned();
+        tracing::warn!(notice = notice.id, occasion = notice.occasion, problem, "notice not sent");
+        problem
+    })
+}
+
+/// Into the attempt's log, behind what it said itself, and into the worker's.
+async fn say(
+    surroundings: &Surroundings,
+    source: &Source,
+    templates: &mut Templates,
+    config: &Map<String, Value>,
+    notice: &millrace_core::record::NoticeRow,
+) -> Result<(), String> {
+    let text = match config.get("message").and_then(Value::as_str) {
+        Some(message) => templates.text("callback.message", message).await.map_err(said)?,
+        None => format!(
+            "{}: {}",
+            notice.occasion,
+            notice.reason.as_deref().unwrap_or("no further reason")
+        ),
+    };
+    let text = source.log.redactor().redact(&text).into_owned();
+    let task_id = &source.assignment.task.task_id;
+    tracing::info!(dag_id = %source.assignment.run.dag_id, %task_id, occasion = notice.occasion, text, "notice");
+    let key = source.assignment.key;
+    let empty = AppendLog { key, offset: 0, text: String::new(), last: false };
+    let end = surroundings.link.append_log(empty).await.map_err(|error| error.to_string())?;
+    let mut lines = String::new();
+    let now = surroundings.settings.clock.now();
+    text.lines().for_each(|line| log_line::write(&mut lines, now, LogSource::Info, line));
+    let piece = AppendLog { key, offset: end.next_offset, text: lines, last: true };
+    surroundings.link.append_log(piece).await.map(|_| ()).map_err(|error| error.to_string())
+}
+
+async fn webhook(
+    source: &Source,
+    templates: &mut Templates,
+    config: &Map<String, Value>,
+) -> Result<(), String> {
+    let mut rendered =
+        templates.value("callback", &Value::Object(config.clone())).await.map_err(said)?;
+    if let Some(map) = rendered.as_object_mut() {
+        map.entry("timeout").or_insert(REQUEST_LIMIT_SECS.into());
+    }
+    let config = serde_json::from_value(rendered).map_err(|error| format!("webhook: {error}"))?;
+    let mut pause = PAUSE;
+    for attempt in 1.. {
+        match http::send_notice(source, &config).await {
+            Ok(()) => break,
+            Err(problem) if attempt == TRIES => return Err(problem),
+            Err(problem) => tracing::info!(problem, attempt, "webhook failed; trying again"),
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+    Ok(())
+}
+
+async fn command(
+    surroundings: &Surroundings,
+    source: &Source,
+    templates: &mut Templates,
+    config: &Map<String, Value>,
+) -> Result<(), String> {
+    let text = ["command", "bash_command"]
+        .iter()
+        .find_map(|name| config.get(*name))
+        .and_then(Value::as_str)
+        .ok_or("the notice has no `command`")?;
+    let script = templates.shell("callback.command", text).await.map_err(said)?;
+    let mut variables = environment::inherited(environment::public(), false, false);
+    variables.extend(environment::ids(&source.assignment));
+    let reason = templates.reason();
+    variables.insert("MILLRACE_OCCASION".to_owned(), reason.0);
+    variables.insert("MILLRACE_REASON".to_owned(), reason.1.replace('\0', ""));
+    let spec = ProcessSpec {
+        program: "/bin/sh".into(),
+        args: vec!["-c".into(), script.into()],
+        variables,
+        cwd: surroundings.settings.home.clone(),
+        grace: surroundings.settings.kill_grace,
+        umask: surroundings.settings.umask,
+    };
+    let stop = StopSender::new();
+    let end = process::run(spec, &source.log, &stop.receiver(Some(COMMAND_LIMIT)), |_| {})
+        .await
+        .map_err(|error| format!("command: {error}"))?;
+    match end.exit_code {
+        0 => Ok(()),
+        code => Err(format!("command: exit code {code}: {}", end.last_errors.join("\n"))),
+    }
+}
+
+fn said(failure: crate::report::Failure) -> String {
+    failure.reason().to_owned()
+}
+
+/// Looks up the connection that a webhook names.
+pub(crate) async fn connection(
+    source: &Source,
+    conn_id: &str,
+) -> Result<millrace_core::connection::Connection, String> {
+    let mut found =
+        render::look_up(source, Vec::new(), vec![conn_id.to_owned()]).await.map_err(said)?;
+    found
+        .connections
+        .swap_remove(conn_id)
+        .ok_or_else(|| format!("connection \"{conn_id}\" does not exist"))
+}
+
+/// Takes a log and keeps nothing.
+struct Silent;
+
+mod silent {
+    //! The protocol's other calls are never made on it.
+
+    use millrace_core::wire::{
+        Answer, AppendLog, Claim, Finish, Finished, Found, LogAppended, LookUp, ProtocolError,
+        Register, Registered, Renew, Renewed, Work, WorkerProtocol,
+    };
+
+    use super::Silent;
+
+    fn never<'a, T: Send + 'a>() -> Answer<'a, T> {
+        let reason = "a notice's log makes no such call".to_owned();
+        Box::pin(std::future::ready(Err(ProtocolError::Invalid { reason })))
+    }
+
+    impl WorkerProtocol for Silent {
+        fn register(&self, _: Register) -> Answer<'_, Registered> {
+            never()
+        }
+        fn claim(&self, _: Claim) -> Answer<'_, Vec<Work>> {
+            never()
+        }
+        fn renew(&self, _: Renew) -> Answer<'_, Renewed> {
+            never()
+        }
+        fn finish(&self, _: Finish) -> Answer<'_, Finished> {
+            never()
+        }
+        fn look_up(&self, _: LookUp) -> Answer<'_, Found> {
+            never()
+        }
+        fn append_log(&self, piece: AppendLog) -> Answer<'_, LogAppended> {
+            let next_offset = piece.offset + piece.text.len() as u64;
+            Box::pin(std::future::ready(Ok(LogAppended { next_offset })))
+        }
     }
 }

@@ -2,6 +2,9 @@
 
 mod bash;
 mod decide;
+pub(crate) mod docker;
+pub(crate) mod http;
+mod python;
 mod shell;
 mod sql;
 
@@ -83,6 +86,9 @@ pub(crate) async fn run(context: &Context) -> Report {
     let ended = match context.task().operator.as_str() {
         "bash" => bash::run(context).await,
         "sql" => sql::run(context).await,
+        "docker" => docker::run(context).await,
+        "http" => http::run(context).await,
+        "python" => python::run(context).await,
         "branch" => decide::branch(context).await,
         "short_circuit" => decide::short_circuit(context).await,
         other => Err(Failure::for_good(format!(

@@ -107,6 +107,11 @@ impl Failure {
         Self { outcome, exit_code: None, reason: reason.to_string() }
     }
 
+    /// Why.
+    pub(crate) fn reason(&self) -> &str {
+        &self.reason
+    }
+
     /// The same failure with an exit code.
     pub(crate) fn exit_code(mut self, exit_code: i32) -> Self {
         self.exit_code = Some(exit_code);
@@ -122,6 +127,16 @@ impl From<Failure> for Report {
             ..Self::new(failure.outcome)
         }
     }
+}
+
+/// Bytes as hexadecimal text.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        write!(text, "{byte:02x}").expect("a String takes everything");
+    }
+    text
 }
 
 /// A time span for people: `5 s`, `0.25 s`.

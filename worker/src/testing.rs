@@ -2,6 +2,7 @@
 
 pub(crate) mod link;
 pub(crate) mod mariadb;
+pub(crate) mod server;
 
 use std::sync::Arc;
 use std::time::Duration;

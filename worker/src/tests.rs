@@ -1,6 +1,8 @@
 //! Whole attempts on a whole worker, with real processes and a scripted scheduler.
 
 mod bash;
+mod docker_;
+mod http;
 mod kill;
 mod logs;
 mod sql;

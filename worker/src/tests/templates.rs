@@ -43,3 +43,49 @@ async fn a_wrong_template_fails_for_good_and_names_its_place() {
     assert!(reason.contains("the_task.bash_command:1") && reason.contains("dss"), "{reason}");
     worker.stop().await;
 }
+#[tokio::test(flavor = "multi_thread")]
+async fn run_input_never_becomes_shell_text() {
+    let worker = TestWorker::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let canary = folder.path().join("canary");
+    let touch = format!("touch {}", canary.display());
+    let inputs = [
+        format!("\"; {touch} #"),
+        format!("'; {touch} #"),
+        format!("$({touch})"),
+        format!("`{touch}`"),
+        format!("\n{touch}\n"),
+        format!("& {touch} &"),
+        format!("' && {touch} && '"),
+        "{{ 7 * 7 }}".to_owned(),
+        "a'b\"c\\d $HOME *".to_owned(),
+        "한글 😀".to_owned(),
+        "-n -e".to_owned(),
+    ];
+    let commands = [
+        "printf '%s' {{ params.x }}",
+        "x={{ params.x }}; printf '%s' \"$x\"",
+        "printf '%s' {{ dag_run.conf['x'] }}",
+    ];
+    let mut ti = 0;
+    for input in &inputs {
+        for command in commands {
+            ti += 1;
+            let mut assignment = bash(ti, command);
+            let given = json!({ "x": input });
+            assignment.run.params = given.as_object().expect("a map").clone();
+            assignment.run.conf = Some(assignment.run.params.clone());
+            let result = worker.run(assignment).await;
+            assert!(!canary.exists(), "{command} with {input:?}");
+            if result.outcome == Outcome::Success {
+                let last = input.rsplit('\n').next().unwrap_or_default();
+                let expected = crate::xcom::value_of(last.trim_end());
+                assert_eq!(result.xcoms["return_value"], expected, "{command} with {input:?}");
+            } else {
+                let reason = result.reason.expect("a reason");
+                assert!(reason.contains("template"), "{command} with {input:?}: {reason}");
+            }
+        }
+    }
+    worker.stop().await;
+}
