@@ -149,6 +149,7 @@ async fn command(
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn said(failure: crate::report::Failure) -> String {
     failure.reason().to_owned()
 }

@@ -197,7 +197,7 @@ fn dollar(text: &str, at: usize) -> Option<usize> {
     let rest = &text[at..];
     let tag_end = rest[1..].find('$')? + 2;
     let tag = &rest[..tag_end];
-    let name = tag[1..tag_end - 1].as_bytes();
+    let name = &tag.as_bytes()[1..tag_end - 1];
     if name.first().is_some_and(u8::is_ascii_digit) || !name.iter().all(|&byte| is_word(byte)) {
         return None;
     }

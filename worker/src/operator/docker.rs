@@ -27,23 +27,20 @@ pub(super) async fn run(context: &Context) -> Result<Report, Failure> {
     let config: DockerConfig = context.config()?;
     let url = config.docker_url.clone();
     let docker = names::reach(url.as_deref()).await?;
-    let (id, since) = match context.former.as_ref().and_then(|note| note.container.clone()) {
-        Some(id) => {
-            context.log.info(format!("taking over container {}", names::short(&id)));
-            (id, context.former.as_ref().and_then(|note| note.log_until.clone()))
-        }
-        None => {
-            let made = tokio::select! {
-                made = make(context, &docker, &config) => made,
-                reason = context.stop.wait() => {
-                    // It may have been created and not yet be known.
-                    let name = names::name_of(context);
-                    names::remove(&docker, &name).await;
-                    Err(Failure::stopped(&reason))
-                }
-            };
-            (made?, None)
-        }
+    let former = context.former.as_ref();
+    let (id, since) = if let Some(id) = former.and_then(|note| note.container.clone()) {
+        context.log.info(format!("taking over container {}", names::short(&id)));
+        (id, former.and_then(|note| note.log_until.clone()))
+    } else {
+        let made = tokio::select! {
+            made = make(context, &docker, &config) => made,
+            reason = context.stop.wait() => {
+                // It may have been created and not yet be known.
+                names::remove(&docker, &names::name_of(context)).await;
+                Err(Failure::stopped(&reason))
+            }
+        };
+        (made?, None)
     };
     let ended = watch::watch(context, &docker, &id, since).await;
     conclude(context, &docker, &config, &id, ended).await

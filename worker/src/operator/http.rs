@@ -49,7 +49,7 @@ async fn call(
         .map_err(|_| Failure::for_good(format!("`method` is \"{}\"", config.method)))?;
     context.log.info(format!("{method} {}", shown(&url)));
     let started = Instant::now();
-    let request = request(config, connection, client(config)?, method, url.clone())?;
+    let request = request(config, connection, &client(config)?, method, url.clone())?;
     let limit = Duration::try_from_secs_f64(config.timeout).unwrap_or(Duration::MAX);
     let answered = async {
         let response = request.send().await.map_err(|error| failure(&url, &error))?;
@@ -126,7 +126,7 @@ pub(crate) async fn send_notice(source: &Source, config: &HttpConfig) -> Result<
         let method = Method::from_bytes(config.method.to_ascii_uppercase().as_bytes())
             .map_err(|_| Failure::for_good(format!("`method` is \"{}\"", config.method)))?;
         let limit = Duration::try_from_secs_f64(config.timeout).unwrap_or(Duration::MAX);
-        let request = request(config, connection.as_ref(), client(config)?, method, url.clone())?;
+        let request = request(config, connection.as_ref(), &client(config)?, method, url.clone())?;
         let answer = request.timeout(limit).send().await.map_err(|error| failure(&url, &error))?;
         let status = answer.status();
         if is_allowed(&config.allowed_status, status.as_u16())? {
@@ -209,7 +209,7 @@ fn client(config: &HttpConfig) -> Result<Client, Failure> {
 fn request(
     config: &HttpConfig,
     connection: Option<&Connection>,
-    client: Client,
+    client: &Client,
     method: Method,
     url: Url,
 ) -> Result<RequestBuilder, Failure> {

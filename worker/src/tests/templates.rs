@@ -78,7 +78,7 @@ async fn run_input_never_becomes_shell_text() {
             let result = worker.run(assignment).await;
             assert!(!canary.exists(), "{command} with {input:?}");
             if result.outcome == Outcome::Success {
-                let last = input.rsplit('\n').next().unwrap_or_default();
+                let last = input.lines().last().unwrap_or_default();
                 let expected = crate::xcom::value_of(last.trim_end());
                 assert_eq!(result.xcoms["return_value"], expected, "{command} with {input:?}");
             } else {

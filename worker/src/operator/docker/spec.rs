@@ -188,7 +188,7 @@ fn size(field: &str, value: Option<&Value>) -> Result<Option<i64>, Failure> {
         _ => f64::NAN,
     };
     match number.parse::<f64>() {
-        Ok(number) if factor.is_finite() && number > 0.0 => Ok(whole(number * factor)),
+        Ok(number) if factor.is_finite() && number > 0.0 => Ok(Some(whole(number * factor))),
         _ => Err(Failure::for_good(format!(
             "`{field}` is \"{}\"; write bytes, 512m or 2g",
             text_of(value)
@@ -198,14 +198,14 @@ fn size(field: &str, value: Option<&Value>) -> Result<Option<i64>, Failure> {
 
 /// The nearest whole number; a setting is far below the limits of the type.
 #[expect(clippy::cast_possible_truncation, reason = "the cast of a float saturates")]
-fn whole(number: f64) -> Option<i64> {
-    Some(number.round() as i64)
+fn whole(number: f64) -> i64 {
+    number.round() as i64
 }
 
 fn cpus(value: Option<&Value>) -> Result<Option<i64>, Failure> {
     let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(None) };
     match text_of(value).trim().parse::<f64>() {
-        Ok(cpus) if cpus > 0.0 => Ok(whole(cpus * 1e9)),
+        Ok(cpus) if cpus > 0.0 => Ok(Some(whole(cpus * 1e9))),
         _ => Err(Failure::for_good(format!("`cpus` is \"{}\"; write 2 or 0.5", text_of(value)))),
     }
 }

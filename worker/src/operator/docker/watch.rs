@@ -103,9 +103,14 @@ async fn ended(docker: &Docker, id: &str) -> Result<(), Failure> {
     loop {
         let mut waiting = docker.wait_container(id, None);
         match waiting.next().await {
-            // A code other than 0 comes as an error.
-            Some(Ok(_) | Err(Error::DockerContainerWaitError { .. })) => return Ok(()),
-            Some(Err(Error::DockerResponseServerError { status_code: 404, .. })) => return Ok(()),
+            // A code other than 0 comes as an error, and so does a container that is gone.
+            Some(
+                Ok(_)
+                | Err(
+                    Error::DockerContainerWaitError { .. }
+                    | Error::DockerResponseServerError { status_code: 404, .. },
+                ),
+            ) => return Ok(()),
             Some(Err(error)) => {
                 let since = *broken_since.get_or_insert_with(Instant::now);
                 if since.elapsed() > DAEMON_PATIENCE {
