@@ -53,6 +53,13 @@ impl Lexer {
                 self.fault("only a whole number from input may stand where the shell calculates")
             );
         }
+        // Quotes inside ${…} mean different things to different shells.
+        let in_parameter = self.frames.iter().any(|frame| matches!(frame, Frame::Parameter));
+        if in_parameter && !quote::is_plain(&raw) {
+            return Err(
+                self.fault("input cannot be quoted inside ${…}; assign it first: x={{ params.x }}")
+            );
+        }
         let quoted = match self.frames.last() {
             Some(Frame::Command(command)) => {
                 let first = command.words.is_empty() && command.word.is_none();
@@ -76,18 +83,13 @@ impl Lexer {
             Some(Frame::Comment) => quote::in_comment(&raw),
             Some(Frame::Here(here)) if here.quoted => raw.clone(),
             Some(Frame::Here(_)) => quote::in_here_document(&raw),
-            Some(Frame::Parameter) if quote::is_plain(&raw) => raw.clone(),
             Some(Frame::Arithmetic { .. }) if is_integer(&raw) => raw.clone(),
             Some(Frame::Arithmetic { .. }) => {
                 return Err(
                     self.fault("only a whole number from input may stand in shell arithmetic")
                 );
             }
-            Some(Frame::Parameter) | None => {
-                return Err(self.fault(
-                    "input cannot be quoted inside ${…}; assign it first: x={{ params.x }}",
-                ));
-            }
+            Some(Frame::Parameter) | None => raw.clone(),
         };
         self.backquoted(quoted, &raw)
     }

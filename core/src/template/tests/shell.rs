@@ -264,6 +264,7 @@ fn what_no_quoting_can_protect_is_refused() {
         ("let y={{ params.x }}", "a[$(id)]", "whole number"),
         ("a[{{ params.x }}]=1", "$(id)", "whole number"),
         ("echo ${x:-{{ params.x }}}", "$(id)", "${…}"),
+        ("echo \"${x:-\"{{ params.x }}\"}\"", "{b,c}", "${…}"),
         ("echo ${{ params.x }}", "(id)", "right after \"$\""),
         ("echo \"${{ params.x }}\"", "(id)", "right after \"$\""),
         ("echo \\{{ params.x }}", "'; id", "backslash"),
