@@ -139,7 +139,10 @@ impl Engine {
         reasons.extend(open("decision", &indirect(&node.deciders), "the decision"));
         reasons.extend(open("setup", &node.setups, "setup"));
         reasons.extend(open("scope", &indirect(&node.scope), "its scope's"));
-        if reasons.is_empty() {
+        if reasons.is_empty() && run.unsettled.contains(&slot) {
+            let text = "it waits until it is certain which of its upstreams counts as the first";
+            reasons.push(Reason::new("order", text, json!({ "rule": task.trigger_rule })));
+        } else if reasons.is_empty() {
             let text = format!("trigger rule {} does not hold", task.trigger_rule);
             reasons.push(Reason::new("trigger_rule", text, json!({ "rule": task.trigger_rule })));
         }

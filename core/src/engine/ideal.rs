@@ -24,6 +24,7 @@ const NEVER: u32 = u32::MAX;
 
 impl Span {
     const ZERO: Self = Self { earliest: 0, latest: 0 };
+    const NEVER: Self = Self { earliest: NEVER, latest: NEVER };
 
     const fn from(earliest: u32) -> Self {
         Self { earliest, latest: NEVER }
@@ -103,7 +104,7 @@ impl<'a> Ideal<'a> {
 
     /// The first end of those that trigger; the unfinished ones may.
     fn first(&self, slots: &[u32], triggers: fn(TaskState) -> bool) -> Span {
-        slots.iter().fold(Span { earliest: NEVER, latest: NEVER }, |first, &slot| {
+        slots.iter().fold(Span::NEVER, |first, &slot| {
             let (state, end) = (self.run.ti(slot).state(), self.end(slot));
             if triggers(state) {
                 first.earlier_of(end)
@@ -132,11 +133,14 @@ impl<'a> Ideal<'a> {
                 Span::from(by_rule.saturating_add(1).min(decided.unwrap_or(NEVER)))
             }
             TaskState::Skipped if decided.is_some() => {
-                let by_rule = self.by_rule(slot).unwrap_or(Span::from(1));
-                decided.unwrap_or(by_rule).earlier_of(by_rule)
+                decided.unwrap_or(Span::NEVER).earlier_of(self.by_rule(slot))
             }
             TaskState::Skipped | TaskState::UpstreamFailed | TaskState::Removed if tries == 0 => {
-                self.by_rule(slot).unwrap_or_else(|| self.start(slot))
+                match self.by_rule(slot) {
+                    // Set by hand.
+                    Span::NEVER => self.last(&node.upstream).plus(1),
+                    end => end,
+                }
             }
             state if state.is_terminal() => self.start(slot).plus(tries),
             _ => Span::from(self.start(slot).earliest.saturating_add(tries.max(1))),
@@ -144,9 +148,18 @@ impl<'a> Ideal<'a> {
     }
 
     /// When a rule that skips or fails a task instance has done so: that takes one unit too.
-    fn by_rule(&self, slot: u32) -> Option<Span> {
-        let (verdict, at) = self.replayed(slot)?;
-        (verdict != Verdict::Run).then(|| at.plus(1))
+    fn by_rule(&self, slot: u32) -> Span {
+        if let Some((verdict, at)) = self.replayed(slot) {
+            return if verdict == Verdict::Run { Span::NEVER } else { at.plus(1) };
+        }
+        let Some(node) = self.run.node(slot) else { return Span::NEVER };
+        let mut ends = node.upstream.iter().chain(&node.setups).map(|&up| self.end(up));
+        if ends.clone().all(|end| end.exact().is_some()) {
+            return Span::NEVER;
+        }
+        Span::from(ends.next().map_or(0, |first| {
+            ends.fold(first.earliest, |sooner, end| sooner.min(end.earliest)).saturating_add(1)
+        }))
     }
 
     /// When the first decision against a task instance was made.

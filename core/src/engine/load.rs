@@ -18,7 +18,10 @@ impl Engine {
         let dag_id = loaded.dag.dag_id.clone();
         let known = self.dags.get(&dag_id);
         let is_same = known.is_some_and(|entry| {
-            entry.content_hash == loaded.content_hash && entry.layout.is_some()
+            // A file that moved is a new version: what it names is found beside it.
+            entry.content_hash == loaded.content_hash
+                && entry.row.file == loaded.file
+                && entry.layout.is_some()
         });
         if !is_same {
             self.add_version(step, &loaded);

@@ -68,7 +68,8 @@ fn random_case(seed: u64) -> Value {
 
 #[test]
 fn the_order_in_which_tasks_end_never_matters() {
-    for seed in 0..400 {
+    // The last was once an exception.
+    for seed in (0..400).chain([5296]) {
         let case = random_case(seed);
         let first = play(&case, ORDERS[0]);
         let orders = ORDERS[1..].iter().copied();

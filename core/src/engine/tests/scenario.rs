@@ -613,3 +613,21 @@ fn values_are_kept_per_try() {
     world.start(run, "a");
     assert_eq!(keys(&world, "a"), "");
 }
+
+#[test]
+fn a_file_that_moves_or_changes_is_a_new_version_and_one_that_is_gone_makes_no_runs() {
+    let mut world = World::new();
+    world.now = at("2025-08-06T00:00:00Z");
+    world.load(daily("g", false));
+    assert_eq!(dates(&world).len(), 1);
+    world.step(Event::DagGone(dag_id("g")));
+    assert!(world.rows.dags[&dag_id("g")].is_stale);
+    world.advance(7 * 86_400);
+    assert_eq!(dates(&world).len(), 1);
+    let refusal = world.order(Order::Trigger(trigger("g"))).expect_err("refused");
+    assert_eq!(refusal.to_string(), "the file of dag \"g\" is gone; put it back to run it");
+    world.load(daily("g", false));
+    assert_eq!(dates(&world).len(), 2);
+    let numbers: Vec<u32> = world.rows.versions.values().map(|row| row.version_number).collect();
+    assert_eq!(numbers, [1, 2]);
+}
