@@ -44,10 +44,15 @@ pub(crate) async fn send(store: &Store, order: &Order) -> Result<Sent, Failure> 
 pub(crate) async fn send_now(store: &Store, order: &Order) -> Result<Value, Failure> {
     match send(store, order).await? {
         Sent::Done(value) => Ok(value),
-        Sent::Waiting => Err(Failure::usage(
-            "the order is safe, but no scheduler took it within 5 s; it will be carried out when one starts (millrace standalone, or millrace scheduler)",
-        )),
+        Sent::Waiting => Err(no_scheduler()),
     }
+}
+
+/// What to say when nobody took an order in time.
+pub(crate) fn no_scheduler() -> Failure {
+    Failure::usage(
+        "the order is safe, but no scheduler took it within 5 s; it will be carried out when one starts (millrace standalone, or millrace scheduler)",
+    )
 }
 
 fn answered(mut answer: Value) -> Result<Sent, Failure> {

@@ -40,12 +40,15 @@ impl Format {
         }
     }
 
-    /// Prints one record: a line a field, or JSON.
+    /// Prints one record: a line for each field that has a value, or JSON.
     pub(crate) fn record(self, record: &Value) -> Result<(), Failure> {
         match (self.output, record.as_object()) {
             (Output::Table, Some(map)) => {
-                let rows: Vec<_> =
-                    map.iter().map(|(key, value)| vec![key.clone(), cell(value)]).collect();
+                let rows: Vec<_> = map
+                    .iter()
+                    .filter(|(_, value)| !value.is_null())
+                    .map(|(key, value)| vec![key.clone(), cell(value)])
+                    .collect();
                 print(&table(&[], &rows))
             }
             _ => print_json(record),

@@ -95,6 +95,7 @@ impl Explain {
                 "reasons": reasons,
             }));
         }
+        let state = if state == "no_status" { "not scheduled yet" } else { &state };
         print(&format!("{what} is {}", state.replace('_', " ")))?;
         for reason in &reasons {
             print(&format!("  - {}", reason["text"].as_str().unwrap_or_default()))?;

@@ -51,7 +51,7 @@ impl Pools {
                 let description = description.or(before.and_then(|pool| pool.description));
                 let row = PoolRow { name: name.clone(), slots, description, include_deferred };
                 orders::send_now(&store, &Order::SetPool(row)).await?;
-                print(&format!("pool {name} has {slots} slots"))
+                print(&format!("pool {name} is set, slots: {slots}"))
             }
             Self::Delete { name } => {
                 orders::send_now(&store, &Order::DeletePool { name: name.clone() }).await?;

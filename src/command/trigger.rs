@@ -4,12 +4,14 @@ use clap::Args;
 use millrace_core::engine::{Order, Trigger as TriggerOrder};
 use millrace_core::ids::{DagId, RunId};
 use millrace_core::state::{RunType, TriggeredBy};
+use millrace_store::dag;
 use serde_json::{Map, Value, json};
 
 use super::wait::{Watched, actor, verdict};
 use crate::failure::Failure;
+use crate::local::fault;
 use crate::orders::{self, Sent};
-use crate::output::{Format, Output, print};
+use crate::output::{Format, Output, print, say};
 use crate::settings::Settings;
 
 /// Options of `trigger`.
@@ -75,12 +77,19 @@ impl Trigger {
         });
         let answer = match orders::send(&store, &order).await? {
             Sent::Done(answer) => answer,
-            Sent::Waiting if self.wait => orders::send_now(&store, &order).await?,
+            Sent::Waiting if self.wait => return Err(orders::no_scheduler()),
             Sent::Waiting => {
                 return print("accepted; no scheduler runs now, the run starts with the next one");
             }
         };
         let run_id = run_id_of(&answer)?;
+        let dag = dag::get(&store, self.dag_id.as_str()).await.map_err(fault)?;
+        if dag.is_some_and(|dag| dag.is_paused) {
+            say(&format!(
+                "dag \"{0}\" is paused: the run waits until somebody says: millrace unpause {0}",
+                self.dag_id
+            ));
+        }
         if !self.wait {
             return self.format.record(&json!({ "dag_id": self.dag_id, "run_id": run_id }));
         }

@@ -68,7 +68,10 @@ fn aliases(names: &[&str]) -> String {
 }
 
 fn keys(page: &mut String, title: &str, table: &[Key]) {
-    let _ = write!(page, "\n## {title}\n\n| key | value | meaning | also written |\n|---|---|---|---|\n");
+    let _ = write!(
+        page,
+        "\n## {title}\n\n| key | value | meaning | also written |\n|---|---|---|---|\n"
+    );
     for key in table.iter().filter(|key| key.support == Support::Read) {
         let (kind, also) = (kind(key.kind), aliases(key.aliases));
         let _ = writeln!(page, "| `{}` | {kind} | {} | {also} |", key.name, key.doc);
@@ -83,7 +86,8 @@ fn keys(page: &mut String, title: &str, table: &[Key]) {
 fn operators(page: &mut String) {
     page.push_str("\n## Operators\n");
     for spec in OPERATORS {
-        let _ = write!(page, "\n### `{}`\n\nAlso written: {}.\n", spec.name, aliases(spec.class_names));
+        let _ =
+            write!(page, "\n### `{}`\n\nAlso written: {}.\n", spec.name, aliases(spec.class_names));
         if spec.fields.is_empty() {
             continue;
         }
