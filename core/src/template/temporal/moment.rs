@@ -4,12 +4,15 @@
 //! "gap" below are Python's words). It must not know the template engine's objects, parse
 //! formats or read a clock.
 
+use std::sync::OnceLock;
+
 use jiff::civil::{self, Date};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp, ToSpan, Zoned};
 use minijinja::Error;
 
 use super::{fault, micros_as_secs};
+use crate::timetable::Zones;
 
 /// A date-time as Python knows it: aware (with a zone) or naive, to the microsecond.
 #[derive(Clone, Debug)]
@@ -239,13 +242,15 @@ impl Moment {
 
 /// Looks a zone up by its IANA name, or reads a fixed offset such as `+09:00`.
 pub(crate) fn zone_named(name: &str) -> Result<TimeZone, Error> {
+    // Opening the database for each date would parse the zone each time.
+    static ZONES: OnceLock<Zones> = OnceLock::new();
     if name.eq_ignore_ascii_case("utc") || name == "Z" {
         return Ok(TimeZone::UTC);
     }
     if let Some(offset) = super::parse::offset_of(name) {
         return Ok(TimeZone::fixed(offset));
     }
-    crate::timetable::zone(name).map_err(|error| fault(error.to_string()))
+    ZONES.get_or_init(Zones::bundled).zone(name).map_err(|error| fault(error.to_string()))
 }
 
 fn replace_fields(wall: civil::DateTime, fields: Fields) -> Result<civil::DateTime, Error> {
