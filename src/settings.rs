@@ -61,6 +61,17 @@ pub(crate) struct Settings {
         hide_env_values = true
     )]
     pub timezone: String,
+
+    /// A folder with a newer zone database [default: built in]
+    #[arg(
+        long,
+        env = "MILLRACE_TZDIR",
+        global = true,
+        help_heading = "Settings",
+        value_name = "DIR",
+        hide_env_values = true
+    )]
+    pub tzdir: Option<PathBuf>,
 }
 
 /// Options of the commands that listen.
@@ -139,17 +150,14 @@ impl Settings {
         self.home().join("logs")
     }
 
-    /// The zone database: of the folder `MILLRACE_TZDIR`, else the one built in (decision 1).
+    /// The zone database: of the folder said, else the one built in (decision 1).
     ///
     /// # Errors
-    /// A folder in `MILLRACE_TZDIR` that holds no zones.
+    /// A folder that holds no zones.
     pub(crate) fn zones(&self) -> Result<Zones, Failure> {
-        let Some(folder) = std::env::var_os("MILLRACE_TZDIR") else {
-            return Ok(Zones::default());
-        };
-        let database = jiff::tz::TimeZoneDatabase::from_dir(&folder).map_err(|error| {
-            let folder = Path::new(&folder).display();
-            Failure::usage(format!("MILLRACE_TZDIR {folder} holds no zone database: {error}"))
+        let Some(folder) = &self.tzdir else { return Ok(Zones::default()) };
+        let database = jiff::tz::TimeZoneDatabase::from_dir(folder).map_err(|error| {
+            Failure::usage(format!("{} holds no zone database: {error}", folder.display()))
         })?;
         Ok(Zones::from_database(database))
     }

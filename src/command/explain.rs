@@ -76,15 +76,13 @@ impl Explain {
             None => (format!("dag run {}", run.run_id), run.state.to_string(), &run.reason),
         };
         // A run that ended is in no engine; its rows say why.
-        let reasons: Vec<Value> = match reasons {
-            Some(reasons) => reasons
-                .iter()
-                .map(|r| json!({ "code": r.code, "text": r.text, "operands": r.operands }))
-                .collect(),
-            None => {
-                let text = reason.clone().unwrap_or_else(|| format!("it is {state}"));
-                vec![json!({ "code": state, "text": text, "operands": {} })]
-            }
+        let reasons: Vec<Value> = if let Some(reasons) = reasons {
+            let shape =
+                |r: &Reason| json!({ "code": r.code, "text": r.text, "operands": r.operands });
+            reasons.iter().map(shape).collect()
+        } else {
+            let text = reason.clone().unwrap_or_else(|| format!("it is {state}"));
+            vec![json!({ "code": state, "text": text, "operands": {} })]
         };
         if self.format.output == Output::Json {
             return self.format.record(&json!({

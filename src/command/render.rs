@@ -1,6 +1,7 @@
 //! `millrace render`: every template of a DAG as it would be for a date.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -93,7 +94,7 @@ impl Render {
                     params: &params,
                     known: &known,
                 };
-                let results = rendering.tasks(&self.tasks)?;
+                let results = rendering.tasks(&self.tasks);
                 is_wrong |= results.iter().any(|(_, result)| result.is_wrong());
                 match self.format.output {
                     Output::Json => records.push(record(&rendering, &results)),
@@ -204,13 +205,13 @@ fn show(rendering: &Rendering<'_>, results: &[(String, TaskResult)]) -> Result<(
         time(run.data_interval_start),
         time(run.data_interval_end),
     ))?;
-    let mut unknown = BTreeMap::new();
+    let mut unknown = BTreeSet::new();
     for (task_id, result) in results {
         print(&format!("\n{task_id}"))?;
         match result {
             TaskResult::Rendered { shown, placeholders } => {
                 print(indented(shown).trim_end_matches('\n'))?;
-                unknown.extend(placeholders.iter().map(|name| (name.clone(), ())));
+                unknown.extend(placeholders.iter().cloned());
             }
             TaskResult::NeedsXCom { placeholders, error } => {
                 print(&format!("  known only in a run ({}): {error}", placeholders.join(", ")))?;
@@ -219,7 +220,7 @@ fn show(rendering: &Rendering<'_>, results: &[(String, TaskResult)]) -> Result<(
         }
     }
     if !unknown.is_empty() {
-        let names: Vec<_> = unknown.into_keys().collect();
+        let names: Vec<_> = unknown.into_iter().collect();
         print(&format!(
             "\nplaceholders: {}; give them by --var, --xcom or the environment",
             names.join(", ")
@@ -228,25 +229,30 @@ fn show(rendering: &Rendering<'_>, results: &[(String, TaskResult)]) -> Result<(
     print("")
 }
 
+fn push(text: &mut String, line: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "{line}");
+}
+
 /// Fields as YAML shows them: long texts as blocks.
 fn indented(fields: &Map<String, Value>) -> String {
     let mut text = String::new();
     for (name, value) in fields {
         match value {
             Value::String(block) if block.contains('\n') => {
-                text.push_str(&format!("  {name}: |\n"));
+                push(&mut text, format_args!("  {name}: |"));
                 for line in block.lines() {
-                    text.push_str(&format!("    {line}\n"));
+                    push(&mut text, format_args!("    {line}"));
                 }
             }
-            Value::String(line) => text.push_str(&format!("  {name}: {line}\n")),
+            Value::String(line) => push(&mut text, format_args!("  {name}: {line}")),
             Value::Object(map) if !map.is_empty() => {
-                text.push_str(&format!("  {name}:\n"));
+                push(&mut text, format_args!("  {name}:"));
                 for line in indented(map).lines() {
-                    text.push_str(&format!("  {line}\n"));
+                    push(&mut text, format_args!("  {line}"));
                 }
             }
-            other => text.push_str(&format!("  {name}: {other}\n")),
+            other => push(&mut text, format_args!("  {name}: {other}")),
         }
     }
     text

@@ -16,7 +16,6 @@ use millrace_core::template::{
 use millrace_core::wire::{Assignment, DagBrief};
 use serde_json::{Map, Value};
 
-use crate::failure::Failure;
 use crate::offline::{Offline, word_of};
 
 /// What one answer makes a template ask next; deeper chains are a mistake.
@@ -72,7 +71,7 @@ impl TaskResult {
 
 impl Rendering<'_> {
     /// Renders the named tasks, or all, in file order.
-    pub(crate) fn tasks(&self, wanted: &[String]) -> Result<Vec<(String, TaskResult)>, Failure> {
+    pub(crate) fn tasks(&self, wanted: &[String]) -> Vec<(String, TaskResult)> {
         let folder = self.file.parent().unwrap_or(Path::new(".")).display().to_string();
         let brief = Arc::new(DagBrief::of(self.dag, folder));
         let renderer = Renderer::default();
@@ -80,12 +79,12 @@ impl Rendering<'_> {
             wanted.is_empty() || wanted.iter().any(|name| task.task_id == *name.as_str())
         };
         let tasks = self.dag.tasks.iter().enumerate().filter(|(_, task)| is_wanted(task));
-        Ok(tasks
+        tasks
             .map(|(index, task)| {
                 let result = self.task(&renderer, index, task, &brief);
                 (task.task_id.to_string(), result)
             })
-            .collect())
+            .collect()
     }
 
     fn task(

@@ -68,14 +68,12 @@ impl Run {
     /// Runs it; ends with 1 when the run fails.
     pub(crate) async fn run(self, settings: &Settings) -> Result<(), Failure> {
         let mut dags = super::one_dag::read(settings, &self.file, self.dag.as_deref())?;
-        let dag = match dags.len() {
-            1 => dags.remove(0),
-            _ => {
-                let names: Vec<_> = dags.iter().map(|dag| dag.dag_id.to_string()).collect();
-                let names = names.join(", ");
-                return Err(Failure::usage(format!("the file has {names}; choose one by --dag")));
-            }
-        };
+        if dags.len() != 1 {
+            let names: Vec<_> = dags.iter().map(|dag| dag.dag_id.to_string()).collect();
+            let names = names.join(", ");
+            return Err(Failure::usage(format!("the file has {names}; choose one by --dag")));
+        }
+        let dag = dags.remove(0);
         let zone = settings.zones()?.zone(&dag.timezone).map_err(fault)?;
         let date = match &self.date {
             Some(text) => super::one_dag::instant(text, &zone)?,
@@ -182,7 +180,7 @@ fn own_settings(settings: &Settings, home: &Path, file: &Path) -> Settings {
         home: Some(home.to_path_buf()),
         dags: Some(folder),
         database: None,
-        timezone: settings.timezone.clone(),
+        ..settings.clone()
     }
 }
 

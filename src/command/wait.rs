@@ -3,7 +3,8 @@
 //! On a terminal the lines are drawn again in place; elsewhere each change is a line of its own.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write as _};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -116,12 +117,12 @@ impl Screen {
         let width = tis.iter().map(|ti| ti.task_id.as_str().width()).max().unwrap_or(0);
         let mut text = String::new();
         if self.lines > 0 {
-            text.push_str(&format!("\x1b[{}A", self.lines));
+            let _ = write!(text, "\x1b[{}A", self.lines);
         }
-        text.push_str(&format!("\x1b[2K{} {}\n", glyph_of_run(run.state), run.run_id));
+        let _ = writeln!(text, "\x1b[2K{} {}", glyph_of_run(run.state), run.run_id);
         for ti in tis {
             let pad = " ".repeat(width - ti.task_id.as_str().width());
-            text.push_str(&format!("\x1b[2K  {}{pad}  {}\n", painted(ti), detail(ti, now)));
+            let _ = writeln!(text, "\x1b[2K  {}{pad}  {}", painted(ti), detail(ti, now));
         }
         self.lines = tis.len() + 1;
         let mut err = std::io::stderr().lock();
@@ -176,16 +177,16 @@ fn glyph_of_run(state: RunState) -> &'static str {
 fn detail(ti: &TiRow, now: Timestamp) -> String {
     let mut text = ti.state.as_str().replace('_', " ");
     if ti.try_number > 1 {
-        text.push_str(&format!(" (try {})", ti.try_number));
+        let _ = write!(text, " (try {})", ti.try_number);
     }
     if let Some(start) = ti.start_date {
         let end = ti.end_date.filter(|end| *end >= start).unwrap_or(now);
-        text.push_str(&format!("  {:.1}s", end.duration_since(start).as_secs_f64()));
+        let _ = write!(text, "  {:.1}s", end.duration_since(start).as_secs_f64());
     }
     if let (TaskState::Failed | TaskState::UpForRetry | TaskState::Skipped, Some(reason)) =
         (ti.state, &ti.reason)
     {
-        text.push_str(&format!("  {}", reason.lines().next().unwrap_or_default()));
+        let _ = write!(text, "  {}", reason.lines().next().unwrap_or_default());
     }
     text
 }
