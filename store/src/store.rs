@@ -232,8 +232,16 @@ async fn open_mariadb(url: &str) -> Result<Store, OpenError> {
                 Ok(())
             })
         })
-        .connect_with(options)
-        .await
-        .map_err(|source| OpenError::Connect { location: location.clone(), source })?;
+        .connect_with(options.clone())
+        .await;
+    let pool = match pool {
+        Ok(pool) => pool,
+        // The pool tried until its time was over, and forgot why.
+        Err(sqlx::Error::PoolTimedOut) => {
+            let source = options.connect().await.err().unwrap_or(sqlx::Error::PoolTimedOut);
+            return Err(OpenError::Connect { location, source });
+        }
+        Err(source) => return Err(OpenError::Connect { location, source }),
+    };
     Ok(Store { db: Db::My(pool), location: location.into(), file: None, secrets: Arc::default() })
 }

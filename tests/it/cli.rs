@@ -222,6 +222,14 @@ fn mistakes_at_the_keyboard_are_answered() {
 }
 
 #[test]
+fn a_database_that_does_not_answer_is_said_without_its_password() {
+    let url = format!("mysql://root:geheim@127.0.0.1:{}/x", free_port());
+    let (code, out, err) = offline(&root(), &["dags", "list", "--database", &url], &[]);
+    assert_eq!(code, 2, "{out}{err}");
+    assert!(err.contains("refused") && !err.contains("geheim"), "{err}");
+}
+
+#[test]
 fn a_port_or_a_home_in_use_is_said() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("an address").port().to_string();
