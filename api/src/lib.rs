@@ -26,6 +26,9 @@ mod v1;
 mod v2;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub use access::Role;
 pub use app::{Api, Clock, SystemClock};
 pub use serve::{router, serve};

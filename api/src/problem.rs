@@ -107,11 +107,6 @@ impl Problem {
             format!("internal error; the server's log tells more of request {}", request_id());
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, text)
     }
-
-    #[cfg(test)]
-    pub(crate) fn status(&self) -> StatusCode {
-        self.status
-    }
 }
 
 fn request_id() -> String {

@@ -1,0 +1,8 @@
+//! Tests of the whole router, in process, on a real database, with the real engine for the orders.
+
+mod auth;
+mod dashboard;
+mod golden;
+mod harness;
+mod orders;
+mod protocol;
