@@ -95,18 +95,18 @@ async fn logs_of_one_try_are_one_text() {
     let path = "/api/v1/dags/spec_demo/runs/r/tasks/branch/log?try_number=1";
     {
         let mut leader = server.leader.lock().await;
-        let (run, key) = leader.start_branch().await;
+        let (run, key) = leader.start_branch("r").await;
         leader.write_log(run, key, "first", true);
         leader.lose(key).await;
         server.clock.forward(600);
         leader.tick().await;
-        let (run, key) = leader.start_branch().await;
+        let (run, key) = leader.start_branch("r").await;
         leader.write_log(run, key, "second", false);
     }
     let first = server.get(path).await.expect(200);
     let text = first["text"].as_str().expect("a text");
     let expected = ["first", "---- hand-out 2 of this try ----", "second"];
-    assert!(expected.iter().all(|part| text.contains(part)), "{text}");
+    assert!(expected.iter().all(|part| text.contains(part)), "{first}");
     assert_eq!(first["complete"], false);
     assert_eq!(first["next_offset"], text.len());
     for from in [1, 30, 40, 60, 80, text.len()] {

@@ -175,10 +175,14 @@ impl Leader {
     }
 
     /// Ends the decision of the first task, then hands out `branch` and leaves it running.
-    pub(crate) async fn start_branch(&mut self) -> (i64, AttemptKey) {
+    pub(crate) async fn start_branch(&mut self, run_id: &str) -> (i64, AttemptKey) {
+        let dag_id = "spec_demo".parse().expect("a name");
+        let run_id = run_id.parse().expect("a name");
         let queued = |engine: &Engine, name: &str| {
+            let run = engine.find_run(&dag_id, &run_id).expect("the run is in memory");
             let mut queued = engine.queued().map(|queued| queued.ti).chain(engine.decisions());
-            queued.find(|&ti| engine.ti(ti).is_some_and(|row| row.task_id == name))
+            let is_wanted = |row: &TiRow| row.run == run && row.task_id == name;
+            queued.find(|&ti| engine.ti(ti).is_some_and(is_wanted))
         };
         if let Some(ti) = queued(&self.engine, "start") {
             let (assigned, _) =

@@ -41,7 +41,7 @@ async fn hostile_texts_are_kept_as_texts_or_refused() {
         let body = json!({"logical_date": null, "note": text, "conf": {"note": text}});
         let run = server.post(RUNS, &body).await.expect(200);
         assert_eq!((&run["note"], &run["conf"]["note"]), (&json!(text), &json!(text)));
-        let escaped: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let escaped = text.bytes().fold(String::new(), |path, byte| format!("{path}%{byte:02X}"));
         for path in [format!("/api/v2/dags/{escaped}"), format!("{RUNS}/{escaped}")] {
             server.get(&path).await.expect(404);
         }

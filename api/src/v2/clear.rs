@@ -131,8 +131,7 @@ async fn clear(
             cleared.extend(tis);
         }
     }
-    let total = cleared.len() as u64;
-    Ok(Json(TiPage::of(tis_of::shapes(&app, &cleared).await?, total)))
+    tis_of::page(&app, &cleared).await.map(Json)
 }
 
 /// The runs of a clear: one, with those before or after it if asked for, or those of a range.

@@ -20,7 +20,12 @@ use crate::path::Names;
 use crate::problem::Problem;
 use crate::query::Params;
 use crate::routes::Routes;
-use crate::shape::RunShape;
+use crate::shape::{RunShape, TiShape, page};
+
+page! {
+    /// Airflow: the answer to a dry run of a clear of a whole run.
+    ClearedPage { task_instances: TiShape }
+}
 
 pub(super) fn routes(routes: Routes) -> Routes {
     routes
@@ -142,7 +147,9 @@ async fn clear_run(
     };
     if dry_run {
         let tis = clear::planned(&app, &run, &order).await?;
-        return Ok(Json(tis_of::page(&app, &run, tis).await?).into_response());
+        let task_instances = tis_of::shapes(&app, &tis).await?;
+        let total_entries = tis.len() as u64;
+        return Ok(Json(ClearedPage { task_instances, total_entries }).into_response());
     }
     if note.is_given() {
         let order = Order::Note {

@@ -139,7 +139,7 @@ async fn change(
     for ti in &mut rows {
         ti.state = waiting.unwrap_or(ti.state);
     }
-    tis_of::page(app, &run, rows).await.map(Json)
+    tis_of::page(app, &rows).await.map(Json)
 }
 
 async fn patch(
@@ -180,5 +180,5 @@ async fn dry_run(
         }
         None => vec![row],
     };
-    tis_of::page(&app, &run, rows).await.map(Json)
+    tis_of::page(&app, &rows).await.map(Json)
 }

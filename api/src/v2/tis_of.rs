@@ -103,9 +103,8 @@ pub(super) async fn shape_page(app: &App, page: Page<TiOfRun>) -> Result<TiPage,
 }
 
 /// All of some task instances of one run.
-pub(super) async fn page(app: &App, _: &RunRow, rows: Vec<TiRow>) -> Result<TiPage, Problem> {
-    let total = rows.len() as u64;
-    Ok(TiPage::of(shapes(app, &rows).await?, total))
+pub(super) async fn page(app: &App, rows: &[TiRow]) -> Result<TiPage, Problem> {
+    Ok(TiPage::of(shapes(app, rows).await?, rows.len() as u64))
 }
 
 /// The task instance of a name.
