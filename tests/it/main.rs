@@ -6,6 +6,7 @@
 mod harness;
 
 mod basics;
+mod browser;
 mod cli;
 mod layering;
 mod reference;
