@@ -56,7 +56,9 @@ fn continuous_training_is_triggered_and_turns_green() {
         .env("MILLRACE_URL", &millrace.url)
         .env("MILLRACE_TOKEN", &millrace.token)
         .env("MILLRACE_DAG", DAG)
+        .env("MILLRACE_LOGICAL_DATE", "2025-08-21T21:24:23")
         .env("MILLRACE_TIMEOUT_SECS", "300")
+        .env("TZ", "UTC")
         .env("CI", "true")
         .output()
         .expect("npx runs; install Node 20");
