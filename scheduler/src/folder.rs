@@ -10,7 +10,9 @@ mod walk;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
+use jiff::Timestamp;
 use millrace_core::dagfile::{Document, Known};
 use millrace_core::diagnostic::{Diagnostic, Paint, Severity};
 use millrace_core::engine::DagLoaded;
@@ -25,7 +27,10 @@ use crate::config::SchedulerConfig;
 use crate::disk::{DagFile, read_dag_file};
 use crate::term::Shared;
 pub(crate) use walk::dag_files;
-use walk::{Stamp, Watcher};
+use walk::{Look, Patience, Stamp, Watcher};
+
+/// A start does not wait longer for files that are being written: so many times `settle`.
+const FIRST_LOOKS_MAX: u32 = 6;
 
 /// The folder reader's handle.
 pub(crate) struct Folder {
@@ -97,7 +102,7 @@ async fn run(shared: Arc<Shared>, leading: watch::Sender<bool>, begins: Arc<Noti
             () = changed.notified() => false,
             () = tokio::time::sleep(pause) => false,
         };
-        if !whole && !unsettled {
+        if !whole {
             // Editors write several events for one save: let them come together.
             tokio::time::sleep(shared.config.settle / 4).await;
         }
@@ -137,6 +142,8 @@ struct Found {
 #[derive(Default)]
 struct Reader {
     watcher: Watcher,
+    /// Whether the folder was looked at before.
+    has_looked: bool,
     /// The good DAGs of every file.
     dags: BTreeMap<String, BTreeMap<DagId, DagLoaded>>,
     /// Which file a DAG is taken from.
@@ -144,15 +151,41 @@ struct Reader {
 }
 
 impl Reader {
+    /// What is to be read now. What a first look leaves out would be taken for gone, so it waits
+    /// a little for files that are being written.
+    fn settled(&mut self, config: &SchedulerConfig, now: Timestamp) -> std::io::Result<Look> {
+        let (root, only) = (&config.dags_folder, config.only.as_deref());
+        let began = Instant::now();
+        if self.has_looked {
+            let patience = Patience { settle: config.settle, now: began, first: None };
+            return self.watcher.look(root, only, Some(patience));
+        }
+        self.has_looked = true;
+        if only.is_some() {
+            return self.watcher.look(root, only, None);
+        }
+        let mut looks = 0;
+        loop {
+            let wall = now.saturating_add(began.elapsed()).unwrap_or(now);
+            let patience =
+                Patience { settle: config.settle, now: Instant::now(), first: Some(wall) };
+            let look = self.watcher.look(root, only, Some(patience))?;
+            looks += 1;
+            if !look.unsettled || looks == FIRST_LOOKS_MAX {
+                return Ok(look);
+            }
+            std::thread::sleep(config.settle);
+        }
+    }
+
     /// Looks once; `whole` gives every DAG again, changed or not.
-    fn look(&mut self, config: &SchedulerConfig, whole: bool, now: jiff::Timestamp) -> Found {
+    fn look(&mut self, config: &SchedulerConfig, whole: bool, now: Timestamp) -> Found {
         let mut found = Found::default();
-        let root = &config.dags_folder;
-        let first = self.dags.is_empty();
-        let look = match self.watcher.look(root, config.only.as_deref(), first) {
+        let look = match self.settled(config, now) {
             Ok(look) => look,
             Err(error) => {
-                tracing::warn!(%error, folder = %root.display(), "the DAG folder cannot be read");
+                let folder = config.dags_folder.display();
+                tracing::warn!(%error, %folder, "the DAG folder cannot be read");
                 return found;
             }
         };
@@ -188,7 +221,7 @@ impl Reader {
         &mut self,
         config: &SchedulerConfig,
         file: &str,
-        now: jiff::Timestamp,
+        now: Timestamp,
     ) -> (Vec<DagLoaded>, Vec<ImportError>) {
         let path = config.dags_folder.join(file);
         let own = Stamp::of(&path);
@@ -267,7 +300,7 @@ fn taken(file: &str, dag_id: &DagId, other: &str) -> Diagnostic {
     diagnostic
 }
 
-fn row(diagnostic: &Diagnostic, at: jiff::Timestamp) -> ImportError {
+fn row(diagnostic: &Diagnostic, at: Timestamp) -> ImportError {
     let help = diagnostic.help.as_deref().map(|help| format!("; {help}")).unwrap_or_default();
     ImportError {
         id: 0,

@@ -36,12 +36,15 @@ rm -rf "$work/models/models"
 
 run=$(trigger "$ct" 2025-08-21T21:24:23Z)
 expect "C-1 the run of 21:24 UTC" success "$(run_state "$ct" "$run")"
+expect "C-1 its tasks, one after another" 'data_extraction data_preprocessing model_training' "$(order "$ct" "$run")"
 expect "C-1 the day is Seoul's, and old days go" '2025-08-16 2025-08-22' "$(days)"
 expect "C-1 rows of 2025-08-22" 1752 "$(rows 2025-08-22)"
 prepared=$work/artifacts/preprocessing/credit_score_classification/2025-08-22
 expect "C-1 files" '1226 526' "$(data_rows "$prepared" train) $(data_rows "$prepared" val)"
 [ "$form" = local ] || expect "C-1 the files' owner" 1000 "$(stat -c %u "$prepared/encoders/robust_scaler.joblib")"
 expect "C-1 accuracy of at least 0.8" true "$(xcom "$ct" "$run" model_training | jq '.accuracy >= 0.8')"
+expect "C-1 the model is newer than its data" true "$([ "$model_store/latest" -nt "$prepared/encoders/robust_scaler.joblib" ] && echo true)"
+expect "C-1 the SQL as it was run" 'true true' "$(rendered "$ct" "$run" data_extraction | jq -r '"\(test("2025-08-22.*2025-08-22"; "s")) \(test("[{][{]") | not)"')"
 expect "C-1 the password is in no answer" 0 "$(secrets_shown "$ct" "$run")"
 if [ "$stack" = full ]; then
   expect "C-1 trials in MLflow, and the best" '4 1' "$(mlflow_trials 2025-08-22 "$ct" "$run")"
@@ -50,11 +53,13 @@ clear_run "$ct" "$run" data_extraction
 expect "C-1 cleared, it runs again" success "$(run_state "$ct" "$run")"
 expect "C-1 and has the same rows" 1752 "$(rows 2025-08-22)"
 expect "C-1 and a second try" 2 "$(try_number "$ct" "$run" data_extraction)"
+expect "C-1 and still the first one's log" true "$(call GET "$(run_path "$ct" "$run")/taskInstances/data_extraction/logs/1" | grep -q 1752 && echo true)"
 
 # --- continuous deployment -----------------------------------------------------------------------
 # states in the order: branch, deployed, latest, decide, deploy, skip; S success, K skipped, F failed
 mv "$work/models/models" "$work/models/hidden"
 situation "C-2a nothing answers, no model" SKKKFK failed
+expect "C-2a one notice of the failure" 1 "$(notices deploy_new_model)"
 mv "$work/models/hidden" "$work/models/models"
 situation "C-2b nothing answers, a model" SKKKSK success
 expect "C-2b it is served" "$(newest)" "$(served)"
@@ -83,9 +88,14 @@ situation "C-2f a service, but no model in the store" SSSSKS success
 mv "$work/models/hidden" "$work/models/models"
 
 # --- parameters ----------------------------------------------------------------------------------
+runs_before=$(run_count "$ct")
 for grid in '{"dept":[4]}' '{"depth":["4"]}' '{"depth":[99]}'; do
   expect "C-7 $grid is refused" 422 "$(trigger_status "$ct" "{\"grid\": $grid}")"
+  expect "C-7 and by the command line" refused "$("$millrace" trigger "$ct" --conf "{\"grid\": $grid}" >/dev/null 2>&1 || echo refused)"
 done
+expect "C-7 and no run was made" "$runs_before" "$(run_count "$ct")"
+stop_millrace
+expect "C-1 the password is in no file" '' "$(grep -rlF root:root "$work/home" "$work/millrace.log" | xargs)"
 
 say "$passed checks passed, $failures failed"
 [ "$failures" = 0 ]

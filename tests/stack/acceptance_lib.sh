@@ -41,7 +41,7 @@ set_up() {
   MILLRACE_VAR_PYTHON=$("$STACK_DIR/venv.sh" light)/bin/python
   export MILLRACE_VAR_PYTHON
   start_millrace
-  token=$("$millrace" token create acceptance)
+  token=$("$millrace" token create acceptance --role admin)
   call POST pools '{"name": "training", "slots": 1}' >/dev/null
   local dag
   for dag in "$ct" "$cd"; do
@@ -104,6 +104,23 @@ clear_run() {
     '{dry_run: false, dag_run_id: $run, task_ids: [$task], include_downstream: true, only_failed: false}')" >/dev/null
   wait_until 600 ended "$1" "$2" || say "$1 $2 does not end"
 }
+
+# order DAG RUN: the tasks that succeeded, as they started
+order() {
+  call GET "$(run_path "$1" "$2")/taskInstances" |
+    jq -r '[.task_instances | sort_by(.start_date)[] | select(.state == "success").task_id] | join(" ")'
+}
+# rendered DAG RUN TASK: its texts as they were run, one JSON text
+rendered() { call GET "$(run_path "$1" "$2")/taskInstances/$3" | jq '.rendered_fields | tostring'; }
+run_count() { call GET "dags/$1/dagRuns?limit=1" | jq .total_entries; }
+# notices TASK: how often its failure was told in the newest deployment
+notices() {
+  local run
+  run=$(call GET "dags/$cd/dagRuns?limit=1&order_by=-id" | jq -r '.dag_runs[0].dag_run_id')
+  wait_until 20 told "$run" "$1" || true
+  told "$run" "$1" | wc -l
+}
+told() { call GET "$(run_path "$cd" "$1")/taskInstances/$2/logs/1" | grep -o "$2 failed in"; }
 
 # The database's address with its password, in task instances, rendered fields and logs.
 secrets_shown() {

@@ -237,7 +237,10 @@ fn explain(error: &Error, used_in: Option<&str>, origin: &Origin<'_>) -> (Templa
 fn undefined_text(detail: &str, used_in: Option<&str>, origin: &Origin<'_>) -> String {
     let names = origin.known_names();
     let known = |name: &str| names.iter().any(|known| known == name);
-    if let Some(expression) = quoted(detail) {
+    if let Some(expression) = quoted(detail)
+        // What a call gave has no name; the expression's own text says more.
+        && !(used_in.is_some() && expression.starts_with(['.', '[', '(']))
+    {
         let name = expression.split(['.', '[', '(']).next().unwrap_or(expression);
         if !known(name) {
             return unknown_name(name, &names);

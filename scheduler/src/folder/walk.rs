@@ -1,12 +1,15 @@
 //! Finds the DAG files below a folder, and sees which changed and have settled.
 //!
 //! A file counts as changed when its size, time or inode differ from what was last read, and is
-//! only handed out once two looks in a row saw it the same, so that a half-written file is never
+//! only handed out once it has stayed the same for a while, so that a half-written file is never
 //! read. Symbolic links are followed; a loop of them is walked once. Nothing is parsed here.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
 
 /// Deeper folders are not looked at.
 const DEPTH_MAX: usize = 32;
@@ -36,6 +39,12 @@ impl Stamp {
             inode: meta.ino(),
         })
     }
+
+    /// Whether it was last written longer than `settle` before `wall`.
+    fn is_older(&self, wall: Timestamp, settle: Duration) -> bool {
+        let settle = i128::try_from(settle.as_nanos()).unwrap_or(i128::MAX);
+        self.modified_nanos.saturating_add(settle) <= wall.as_nanosecond()
+    }
 }
 
 /// The state between two looks.
@@ -43,8 +52,21 @@ impl Stamp {
 pub(crate) struct Watcher {
     /// What was last read, by path below the root: its own stamp and those of the files it names.
     read: BTreeMap<String, BTreeMap<PathBuf, Option<Stamp>>>,
-    /// What the last look saw of files that differ from `read`.
-    unsettled: BTreeMap<String, Vec<Option<Stamp>>>,
+    /// What the last look saw of files that differ from `read`, and when that was first seen.
+    /// Looks come as often as events do: their number says nothing about whether a writer is done.
+    unsettled: BTreeMap<String, (Vec<Option<Stamp>>, Instant)>,
+}
+
+/// How a look judges whether a file is whole.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// How long a changed file must have stayed the same.
+    pub settle: Duration,
+    /// The time of the look, on this machine's own clock that is never set.
+    pub now: Instant,
+    /// The wall clock, at a first look: what was last written before that is taken at once, since
+    /// nobody is served by a start that waits. A wrong clock makes it wait, or trust too early.
+    pub first: Option<Timestamp>,
 }
 
 /// What one look found.
@@ -59,13 +81,13 @@ pub(crate) struct Look {
 }
 
 impl Watcher {
-    /// Looks at the folder. `first` takes every file at once, without a second look: nobody is
-    /// served by a start that waits. With `only` there is no other file.
+    /// Looks at the folder. Without patience every file is taken at once. With `only` there is no
+    /// other file.
     pub(crate) fn look(
         &mut self,
         root: &Path,
         only: Option<&str>,
-        first: bool,
+        patience: Option<Patience>,
     ) -> std::io::Result<Look> {
         let found = match only {
             Some(name) => BTreeSet::from([name.to_owned()]),
@@ -77,11 +99,10 @@ impl Watcher {
             let before = self.read.get(name).map(|stamps| stamps.values().copied().collect());
             if before.as_ref() == Some(&now) {
                 self.unsettled.remove(name);
-            } else if first || self.unsettled.get(name) == Some(&now) {
+            } else if self.is_settled(name, now, patience) {
                 self.unsettled.remove(name);
                 look.settled.push(name.clone());
             } else {
-                self.unsettled.insert(name.clone(), now);
                 look.unsettled = true;
             }
         }
@@ -91,6 +112,27 @@ impl Watcher {
             self.unsettled.remove(name);
         }
         Ok(look)
+    }
+
+    /// Whether a changed file has stayed as it is now for long enough; else this is remembered.
+    fn is_settled(
+        &mut self,
+        name: &str,
+        seen: Vec<Option<Stamp>>,
+        patience: Option<Patience>,
+    ) -> bool {
+        let Some(Patience { settle, now, first }) = patience else { return true };
+        if first.is_some_and(|wall| seen.iter().flatten().all(|stamp| stamp.is_older(wall, settle)))
+        {
+            return true;
+        }
+        match self.unsettled.get(name) {
+            Some((before, since)) if *before == seen => now.duration_since(*since) >= settle,
+            _ => {
+                self.unsettled.insert(name.to_owned(), (seen, now));
+                settle.is_zero()
+            }
+        }
     }
 
     /// The stamps of a file and of what it named when it was last read, in a fixed order.
@@ -198,39 +240,78 @@ mod tests {
         assert_eq!(found, ["link/linked.yaml", "sub/own.yml"]);
     }
 
+    /// Looks at `root`, so many milliseconds after the start.
+    fn look(watcher: &mut Watcher, root: &Path, start: Instant, millis: u64) -> Look {
+        let now = start + Duration::from_millis(millis);
+        let patience = Patience { settle: Duration::from_millis(200), now, first: None };
+        watcher.look(root, None, Some(patience)).expect("a look")
+    }
+
     #[test]
-    fn a_file_is_read_only_when_two_looks_saw_it_the_same() {
+    fn a_file_is_read_only_when_it_has_stayed_the_same() {
         let root = tempfile::tempdir().expect("a folder");
+        let root = root.path();
         let mut watcher = Watcher::default();
+        let start = Instant::now();
+        write(root, "a.yaml", "dag_id: a");
+        let seen = look(&mut watcher, root, start, 0);
+        assert!(seen.settled.is_empty() && seen.unsettled, "{seen:?}");
+        let seen = look(&mut watcher, root, start, 50);
+        assert!(seen.settled.is_empty() && seen.unsettled, "two looks are no time: {seen:?}");
+        write(root, "a.yaml", "dag_id: a\ntasks: {}");
+        let seen = look(&mut watcher, root, start, 210);
+        assert!(seen.settled.is_empty() && seen.unsettled, "it grew: {seen:?}");
+        assert!(look(&mut watcher, root, start, 400).unsettled);
+        assert_eq!(look(&mut watcher, root, start, 410).settled, ["a.yaml"]);
+        watcher.has_read(root, "a.yaml", BTreeMap::new(), Stamp::of(&root.join("a.yaml")));
+        let seen = look(&mut watcher, root, start, 420);
+        assert!(seen.settled.is_empty() && !seen.unsettled && seen.gone.is_empty(), "{seen:?}");
+        std::fs::remove_file(root.join("a.yaml")).expect("removed");
+        assert_eq!(look(&mut watcher, root, start, 430).gone, ["a.yaml"]);
+    }
+
+    #[test]
+    fn the_first_look_takes_what_is_old_enough() {
+        let check = |age_millis: i64, expected: &[&str]| {
+            let root = tempfile::tempdir().expect("a folder");
+            write(root.path(), "a.yaml", "dag_id: a");
+            let stamp = Stamp::of(&root.path().join("a.yaml")).expect("a stamp");
+            let written = Timestamp::from_nanosecond(stamp.modified_nanos).expect("an instant");
+            let wall = written + jiff::SignedDuration::from_millis(age_millis);
+            let settle = Duration::from_millis(200);
+            let patience = Patience { settle, now: Instant::now(), first: Some(wall) };
+            let look = Watcher::default().look(root.path(), None, Some(patience)).expect("a look");
+            assert_eq!(look.settled, expected, "{age_millis}");
+            assert_eq!(look.unsettled, expected.is_empty(), "{age_millis}");
+        };
+        check(250, &["a.yaml"]);
+        check(100, &[]);
+        check(-5_000, &[]);
+    }
+
+    #[test]
+    fn without_patience_everything_is_taken() {
+        let root = tempfile::tempdir().expect("a folder");
         write(root.path(), "a.yaml", "dag_id: a");
-        let look = watcher.look(root.path(), None, false).expect("a look");
-        assert!(look.settled.is_empty() && look.unsettled, "{look:?}");
-        write(root.path(), "a.yaml", "dag_id: a\ntasks: {}");
-        let look = watcher.look(root.path(), None, false).expect("a look");
-        assert!(look.settled.is_empty() && look.unsettled, "it grew: {look:?}");
-        let look = watcher.look(root.path(), None, false).expect("a look");
-        assert_eq!(look.settled, ["a.yaml"]);
-        let own = Stamp::of(&root.path().join("a.yaml"));
-        watcher.has_read(root.path(), "a.yaml", BTreeMap::new(), own);
-        let look = watcher.look(root.path(), None, false).expect("a look");
-        assert!(look.settled.is_empty() && !look.unsettled && look.gone.is_empty(), "{look:?}");
-        std::fs::remove_file(root.path().join("a.yaml")).expect("removed");
-        assert_eq!(watcher.look(root.path(), None, false).expect("a look").gone, ["a.yaml"]);
+        let look = Watcher::default().look(root.path(), None, None).expect("a look");
+        assert_eq!((look.settled, look.unsettled), (vec!["a.yaml".to_owned()], false));
     }
 
     #[test]
     fn a_changed_file_that_a_dag_names_counts() {
         let root = tempfile::tempdir().expect("a folder");
-        write(root.path(), "a.yaml", "dag_id: a");
-        write(root.path(), "sql/q.txt", "select 1");
+        let root = root.path();
+        write(root, "a.yaml", "dag_id: a");
+        write(root, "sql/q.txt", "select 1");
         let mut watcher = Watcher::default();
-        let named = root.path().join("sql/q.txt");
+        let start = Instant::now();
+        let named = root.join("sql/q.txt");
         let stamps = BTreeMap::from([(named.clone(), Stamp::of(&named))]);
-        watcher.has_read(root.path(), "a.yaml", stamps, Stamp::of(&root.path().join("a.yaml")));
-        assert!(!watcher.look(root.path(), None, false).expect("a look").unsettled);
-        write(root.path(), "sql/q.txt", "select 1, 2");
-        assert!(watcher.look(root.path(), None, false).expect("a look").unsettled);
-        assert_eq!(watcher.look(root.path(), None, false).expect("a look").settled, ["a.yaml"]);
+        watcher.has_read(root, "a.yaml", stamps, Stamp::of(&root.join("a.yaml")));
+        assert!(!look(&mut watcher, root, start, 0).unsettled);
+        write(root, "sql/q.txt", "select 1, 2");
+        assert!(look(&mut watcher, root, start, 10).unsettled);
+        assert_eq!(look(&mut watcher, root, start, 210).settled, ["a.yaml"]);
     }
 
     #[test]

@@ -125,6 +125,11 @@ impl Millrace {
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{all:?}: {error}: {out}"))
     }
 
+    /// The name of its database on the server; `None` on SQLite.
+    pub(crate) fn database_name(&self) -> Option<String> {
+        Some(self.database.as_ref()?.rsplit('/').next()?.to_owned())
+    }
+
     /// The process's number.
     pub(crate) fn pid(&self) -> u32 {
         self.child.as_ref().expect("it runs").id()

@@ -24,3 +24,9 @@ pub(crate) fn wait_for<T>(
         pause = (pause * 2).min(Duration::from_millis(100));
     }
 }
+
+/// The machine's time, for what tests compare with it.
+#[expect(clippy::disallowed_methods, reason = "tests live in real time")]
+pub(crate) fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}

@@ -133,9 +133,10 @@ fn report(context: &Context, config: &DockerConfig, ending: &Ending) -> Report {
     let said = ending.last_errors.join("\n");
     let said = if said.is_empty() { said } else { format!(": {said}") };
     let mut report = if ending.oom_killed {
-        let limit = config.mem_limit.as_ref().map_or_else(String::new, |limit| {
-            format!(" (mem_limit {})", limit.as_str().map_or(limit.to_string(), str::to_owned))
-        });
+        let limit = config
+            .mem_limit
+            .as_ref()
+            .map_or_else(String::new, |limit| format!(" (mem_limit {})", spec::size_words(limit)));
         Failure::failed(format!("out of memory: the container was killed{limit}{said}")).into()
     } else if code == 0 {
         Report::success(None)

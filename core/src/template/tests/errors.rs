@@ -21,6 +21,7 @@ fn undefined_names_are_named_with_their_nearest() {
     );
     check_error("{{ params.zzz }}", "\"params.zzz\" is undefined");
     check_error("{{ dag_run.conf.zzz }}", "\"dag_run.conf.zzz\" is undefined");
+    check_error("{{ ds.split('-').nope }}", "an undefined value is used in \"('-').nope\"");
     check_error("{{ qqqqqqqq }}", "\"qqqqqqqq\" is undefined");
     check_error("{% if nope %}{% endif %}", "\"nope\" is undefined");
     check_error("{{ nope - 1 }}", "\"nope\" is undefined");

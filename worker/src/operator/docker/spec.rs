@@ -196,6 +196,15 @@ fn size(field: &str, value: Option<&Value>) -> Result<Option<i64>, Failure> {
     }
 }
 
+/// A size as people write it: `16m` for 16777216, and a text as it is.
+pub(super) fn size_words(value: &Value) -> String {
+    let Some(bytes) = value.as_u64() else { return text_of(value) };
+    [("g", 1_u64 << 30), ("m", 1 << 20), ("k", 1 << 10)]
+        .into_iter()
+        .find(|(_, unit)| bytes >= *unit && bytes % unit == 0)
+        .map_or_else(|| bytes.to_string(), |(name, unit)| format!("{}{name}", bytes / unit))
+}
+
 /// The nearest whole number; a setting is far below the limits of the type.
 #[expect(clippy::cast_possible_truncation, reason = "the cast of a float saturates")]
 fn whole(number: f64) -> i64 {
