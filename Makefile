@@ -17,7 +17,7 @@ ui: ui/dist/index.html ## build the dashboard (needs Node)
 
 ui/dist/index.html: $(shell find ui/src ui/index.html ui/package.json ui/vite.config.ts -type f 2>/dev/null)
 	@if command -v npm >/dev/null; then \
-	  cd ui && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm run build --silent; \
+	  cd ui && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm run build --silent && touch ../api/build.rs; \
 	else \
 	  echo "Node is not installed: the dashboard is left out, the API is served all the same (install: apt-get install nodejs npm)"; \
 	fi

@@ -11,6 +11,9 @@ use millrace_store::logs::Logs;
 /// Ended attempts whose last log pieces are still taken.
 const RECENT_MAX: usize = 50_000;
 
+/// Notices under way at once whose attempts may ask for values.
+const NOTICED_MAX: usize = 10_000;
+
 /// One attempt's place.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
@@ -23,6 +26,8 @@ struct Attempts {
     running: HashMap<AttemptKey, Place>,
     ended: HashMap<AttemptKey, Place>,
     ended_order: VecDeque<AttemptKey>,
+    /// Attempts that a notice under way speaks of.
+    noticed: HashMap<AttemptKey, Place>,
 }
 
 /// Shared between the loop, which writes, and the protocol's lookups and logs, which read.
@@ -42,9 +47,21 @@ impl Current {
         Self { store, logs, environment, attempts: RwLock::default() }
     }
 
-    /// Whether the attempt is the current one of its task instance.
-    pub(crate) fn is_running(&self, key: AttemptKey) -> bool {
-        self.read().running.contains_key(&key)
+    /// Whether the attempt may ask for values: it is the current one of its task instance, or a
+    /// notice about it is under way.
+    pub(crate) fn may_ask(&self, key: AttemptKey) -> bool {
+        let attempts = self.read();
+        attempts.running.contains_key(&key) || attempts.noticed.contains_key(&key)
+    }
+
+    /// Notes that a notice about an attempt is handed out.
+    pub(crate) fn notice(&self, key: AttemptKey, place: Place) {
+        let mut attempts = self.write();
+        // A bound, not a policy: a forgotten notice is handed out again.
+        if attempts.noticed.len() >= NOTICED_MAX {
+            attempts.noticed.clear();
+        }
+        attempts.noticed.insert(key, place);
     }
 
     /// The dag run of an attempt that runs or ended lately.
@@ -55,7 +72,8 @@ impl Current {
     /// The place of an attempt that runs or ended lately.
     pub(crate) fn place(&self, key: AttemptKey) -> Option<Place> {
         let attempts = self.read();
-        attempts.running.get(&key).or_else(|| attempts.ended.get(&key)).copied()
+        let found = attempts.running.get(&key).or_else(|| attempts.ended.get(&key));
+        found.or_else(|| attempts.noticed.get(&key)).copied()
     }
 
     /// Notes that an attempt began.

@@ -73,7 +73,7 @@ async fn decided(shared: &Shared, assignment: &Assignment) -> Result<AttemptResu
     }
     match task.operator.as_str() {
         "branch" if task.config.contains_key("choose") => {
-            choose(&mut decision, &mut result).await?
+            choose(&mut decision, &mut result).await?;
         }
         "short_circuit" if task.config.contains_key("condition") => {
             let text = task.config["condition"].as_str().unwrap_or_default().to_owned();

@@ -38,7 +38,7 @@ pub fn read_dag_file(path: &Path, name: &str, known: &Known<'_>) -> DagFile {
     };
     let bytes = text.into_bytes();
     let text = match dagfile::text_of(name, &bytes) {
-        Ok(text) => text.to_owned(),
+        Ok(text) => text,
         Err(diagnostic) => return with_diagnostic(*diagnostic),
     };
     let mut file = SourceFile { name: name.to_owned(), text, files: BTreeMap::new() };

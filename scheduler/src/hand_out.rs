@@ -17,7 +17,7 @@ use crate::prepared::Prepared;
 use crate::term::Term;
 
 /// A notice that was handed out and not reported is handed out again after so long.
-const NOTICE_AGAIN: Duration = Duration::from_secs(120);
+const NOTICE_AGAIN: Duration = Duration::from_mins(2);
 
 /// Who gets an answer with work.
 enum Taker {

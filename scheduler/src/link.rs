@@ -34,11 +34,7 @@ impl SchedulerLink {
     }
 
     fn owned(&self, key: AttemptKey) -> Result<(), ProtocolError> {
-        if self.current.is_running(key) {
-            Ok(())
-        } else {
-            Err(ProtocolError::Fenced { attempt: key })
-        }
+        if self.current.may_ask(key) { Ok(()) } else { Err(ProtocolError::Fenced { attempt: key }) }
     }
 }
 

@@ -9,7 +9,7 @@ use millrace_core::record::RunKey;
 use millrace_core::template::{Answer, Lookup, Lookups};
 use millrace_core::wire::{Found, LookUp, ProtocolError, SecretText};
 use millrace_store::connection::FindError;
-use millrace_store::{StoreError, connection, dag_run, variable, xcom};
+use millrace_store::{connection, dag_run, variable, xcom};
 use serde_json::Value;
 
 use crate::current::{Current, Place};
@@ -140,6 +140,6 @@ async fn connection(current: &Current, conn_id: &str) -> Result<Option<Connectio
     })
 }
 
-fn down(error: StoreError) -> ProtocolError {
+fn down(error: impl std::fmt::Display) -> ProtocolError {
     ProtocolError::Unavailable { reason: error.to_string() }
 }

@@ -9,6 +9,7 @@ use millrace_core::wire::{Assignment, NoticeWork, Work};
 
 use millrace_store::{StoreError, dag_run};
 
+use crate::current::Place;
 use crate::prepared::Prepared;
 use crate::term::Shared;
 
@@ -31,6 +32,7 @@ pub(crate) async fn work(shared: &Shared, notice: NoticeRow) -> Option<Work> {
         None => tis.iter().max_by_key(|ti| ti.end_date),
     }?;
     let about = about(&prepared, run, ti, notice.try_number)?;
+    shared.current.notice(about.key, Place { run: notice.run });
     Some(Work::Notice(Box::new(NoticeWork { notice, callback, about })))
 }
 

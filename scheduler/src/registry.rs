@@ -4,7 +4,7 @@
 //! never a comparison of two machines' clocks. It decides nothing about task instances; the loop
 //! turns what it returns into events.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use millrace_core::record::AttemptKey;
@@ -30,7 +30,7 @@ pub(crate) struct Worker {
     /// How many attempts it runs at once.
     pub slots: u32,
     /// What it runs, as far as it was told.
-    pub assigned: BTreeMap<AttemptKey, ()>,
+    pub assigned: BTreeSet<AttemptKey>,
     /// When it was last heard of.
     pub heard: Instant,
     /// Its open claim.
@@ -68,13 +68,13 @@ impl Registry {
             incarnation: 0,
             queues: Vec::new(),
             slots: 0,
-            assigned: BTreeMap::new(),
+            assigned: BTreeSet::new(),
             heard: now,
             waiting: None,
             kills: Vec::new(),
             restored: true,
         });
-        worker.assigned.insert(key, ());
+        worker.assigned.insert(key);
         self.holders.insert(key, name.to_owned());
     }
 
@@ -87,10 +87,10 @@ impl Registry {
     ) -> (Vec<AttemptKey>, Vec<AttemptKey>) {
         let before = self.workers.remove(&request.worker);
         let had = before.map(|worker| worker.assigned).unwrap_or_default();
-        let lost = had.keys().filter(|key| !request.running.contains(key)).copied().collect();
+        let lost = had.iter().filter(|key| !request.running.contains(key)).copied().collect();
         let (kept, unknown): (Vec<_>, Vec<_>) =
-            request.running.iter().copied().partition(|key| had.contains_key(key));
-        for key in had.keys() {
+            request.running.iter().copied().partition(|key| had.contains(key));
+        for key in &had {
             self.holders.remove(key);
         }
         for key in &kept {
@@ -102,7 +102,7 @@ impl Registry {
                 incarnation: request.incarnation,
                 queues: request.queues.clone(),
                 slots: request.slots,
-                assigned: kept.into_iter().map(|key| (key, ())).collect(),
+                assigned: kept.into_iter().collect(),
                 heard: now,
                 waiting: None,
                 kills: Vec::new(),
@@ -151,7 +151,7 @@ impl Registry {
     /// Notes that an attempt was handed to a worker.
     pub(crate) fn assign(&mut self, name: &str, key: AttemptKey) {
         if let Some(worker) = self.workers.get_mut(name) {
-            worker.assigned.insert(key, ());
+            worker.assigned.insert(key);
             self.holders.insert(key, name.to_owned());
         }
     }
@@ -216,7 +216,7 @@ impl Registry {
         dead.into_iter()
             .filter_map(|name| {
                 let worker = self.workers.remove(&name)?;
-                let keys: Vec<_> = worker.assigned.into_keys().collect();
+                let keys: Vec<_> = worker.assigned.into_iter().collect();
                 for key in &keys {
                     self.holders.remove(key);
                 }

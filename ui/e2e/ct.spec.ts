@@ -38,13 +38,13 @@ test(`${DAG} is triggered and turns green`, async ({ app: page }) => {
   await expect(page.locator("[data-status=live]")).toBeVisible();
   const tasks = page.locator("tr[data-task]");
   await expect(tasks.first()).toBeVisible();
-  const ended = ["success", "failed", "upstream_failed", "skipped"];
+  const ended = new Set(["success", "failed", "upstream_failed", "skipped"]);
   await expect
     .poll(
       async () => {
         const states = await tasks.evaluateAll((rows) => rows.map((each) => each.getAttribute("data-state") ?? ""));
         if (states.includes("failed")) return ["failed"];
-        return states.every((state) => ended.includes(state)) ? [...new Set(states)] : [];
+        return states.every((state) => ended.has(state)) ? [...new Set(states)] : [];
       },
       { timeout: TIMEOUT_MILLIS, intervals: [250] },
     )

@@ -179,7 +179,7 @@ pub(crate) fn dag_files(root: &Path) -> std::io::Result<BTreeSet<String>> {
             let Ok(meta) = std::fs::metadata(entry.path()) else { continue };
             if meta.is_dir() {
                 folders.push((entry.path(), format!("{path}/"), depth + 1));
-            } else if name.ends_with(".yaml") || name.ends_with(".yml") {
+            } else if is_yaml(&name) {
                 found.insert(path);
                 if found.len() >= FILES_MAX {
                     return Ok(found);
@@ -188,6 +188,11 @@ pub(crate) fn dag_files(root: &Path) -> std::io::Result<BTreeSet<String>> {
         }
     }
     Ok(found)
+}
+
+/// Whether a name ends as DAG files do; letters count, as on any file system that tells them apart.
+fn is_yaml(name: &str) -> bool {
+    matches!(name.rsplit_once('.'), Some((_, "yaml" | "yml")))
 }
 
 fn ignore_globs(root: &Path) -> Vec<String> {
@@ -202,8 +207,7 @@ fn ignore_globs(root: &Path) -> Vec<String> {
 fn matches(glob: &str, path: &str) -> bool {
     fn glob_bytes(glob: &[u8], path: &[u8]) -> bool {
         match (glob.first(), path.first()) {
-            (None, None) => true,
-            (None, Some(b'/')) => true,
+            (None, None | Some(b'/')) => true,
             (Some(b'*'), _) => {
                 glob_bytes(&glob[1..], path) || (!path.is_empty() && glob_bytes(glob, &path[1..]))
             }

@@ -67,6 +67,7 @@ pub(crate) fn free_port() -> u16 {
 
 /// A shell that waits for this process to end, however it ends, and then stops the server.
 #[expect(clippy::disallowed_methods, reason = "tests start real programs")]
+#[expect(clippy::zombie_processes, reason = "it outlives this process, which is its purpose")]
 fn stop_with_this_process(folder: &str) {
     let script = format!(
         "tail --pid={} -f /dev/null; {}/tests/stack/mariadb.sh stop {folder}; rm -rf {folder}",

@@ -74,7 +74,7 @@ impl Millrace {
         let marker = "/login#token=";
         loop {
             let line = lines
-                .recv_timeout(Duration::from_secs(60))
+                .recv_timeout(Duration::from_mins(1))
                 .unwrap_or_else(|_| panic!("standalone did not get ready:\n{}", self.log()));
             if let Some(at) = line.find(marker) {
                 let start = line.find("http://").expect("an address");
