@@ -13,5 +13,5 @@ pub(crate) use http::call;
 pub(crate) use mariadb::{Metadata, free_port, mariadb_port, sql};
 pub(crate) use millrace::{Millrace, copy_folder};
 pub(crate) use processes::{processes_with, unique};
-pub(crate) use stack::root;
+pub(crate) use stack::{root, stack};
 pub(crate) use wait::{now, wait_for};
