@@ -16,4 +16,5 @@ mod impossible;
 mod layering;
 mod reference;
 mod schedule;
+mod second_oracle;
 mod secrets;
