@@ -12,6 +12,7 @@ mod course;
 mod crash;
 mod deployment;
 mod failures;
+mod house;
 mod impossible;
 mod layering;
 mod reference;

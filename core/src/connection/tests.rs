@@ -1,3 +1,5 @@
+//! Tables of connection texts and what they are read as.
+
 use serde_json::json;
 
 use super::*;
