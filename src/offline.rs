@@ -112,8 +112,8 @@ mod tests {
             ("MILLRACE_VAR_API_TOKEN", "geheim"),
             ("MILLRACE_CONN_DB", "mysql://root:geheim@127.0.0.1:3306/mlops"),
         ];
-        let mut known = Offline::default();
-        known.environment = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let environment = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let mut known = Offline { environment, ..Offline::default() };
         let variable = |known: &Offline, key: &str| {
             text(&known.answer(&Lookup::Variable { key: key.to_owned() }).0)
         };

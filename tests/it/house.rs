@@ -24,7 +24,9 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
 #[test]
 fn modules_say_what_they_are_and_stay_small() {
     let mut files = Vec::new();
-    for folder in ["src", "core/src", "store/src", "scheduler/src", "worker/src", "api/src", "tests"] {
+    for folder in
+        ["src", "core/src", "store/src", "scheduler/src", "worker/src", "api/src", "tests"]
+    {
         rust_files(&root().join(folder), &mut files);
     }
     let mut lengths = Vec::new();
