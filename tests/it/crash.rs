@@ -144,6 +144,32 @@ fn while_a_command_runs_and_another_one_is_queued(metadata: Metadata) {
     assert_eq!(try_number(&millrace, "commands", &run, "first"), 1, "retries are untouched");
 }
 
+/// A task that started a service and waits for it: afterwards there is one service, the new one.
+fn while_a_deployment_waits(metadata: Metadata) {
+    let mut millrace = Millrace::start(metadata);
+    let (mark, home) = (unique("service"), millrace.home.path().to_owned());
+    let text = format!(
+        "dag_id: deploying\ntasks:\n  deploy:\n    operator: bash\n    append_env: true\n    \
+         env: {{MARK: {mark}}}\n    bash_command: |\n      \
+         nohup sleep 300 >/dev/null 2>&1 &\n      echo $! >> {0}/services\n      \
+         while [ ! -e {0}/go ]; do sleep 0.1; done\n",
+        home.display()
+    );
+    millrace.add_dag("deploying", &text);
+    let run = millrace.trigger("deploying", json!({}));
+    wait_for_lines(&home.join("services"), 1);
+    millrace.kill();
+    std::fs::write(home.join("go"), "").expect("written");
+    millrace.start_again();
+    assert_eq!(millrace.wait_for_run("deploying", &run, 60), "success");
+    let services = lines(&home.join("services"));
+    let alive = processes_with(&format!("MARK={mark}"));
+    let newest: u32 = services.last().and_then(|pid| pid.parse().ok()).expect("a pid");
+    assert_eq!(alive, [newest], "{metadata:?}: of {services:?} only the newest is to be there");
+    let pid = i32::try_from(newest).ok().and_then(rustix::process::Pid::from_raw).expect("a pid");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("killed");
+}
+
 /// Between two tries: the delay is kept, and the tries are counted on.
 fn between_two_tries(metadata: Metadata) {
     let mut millrace = Millrace::start(metadata);
@@ -267,6 +293,7 @@ on_both! {
     a_running_container_is_taken_over: while_a_container_runs;
     a_container_that_ended_meanwhile_is_believed: while_a_container_ends;
     running_and_queued_commands_run_again: while_a_command_runs_and_another_one_is_queued;
+    a_waiting_deployment_leaves_one_service: while_a_deployment_waits;
     the_delay_between_tries_is_kept: between_two_tries;
     what_succeeded_does_not_run_again: in_a_chain;
     a_transaction_is_whole_or_not_there: in_a_transaction;

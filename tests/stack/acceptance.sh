@@ -29,7 +29,7 @@ set_up
 
 # --- continuous training -------------------------------------------------------------------------
 for day in 15 16; do # old days, one of which is due to be deleted
-  trigger "$ct" "2025-08-${day}T03:00:00Z" >/dev/null
+  trigger "$ct" "2025-08-${day}T03:00:00Z" '{"grid": {"depth": [4]}}' >/dev/null
 done
 expect "two old days are there" '2025-08-15 2025-08-16' "$(days)"
 rm -rf "$work/models/models"

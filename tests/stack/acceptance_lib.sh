@@ -77,11 +77,11 @@ call() {
     ${3:+--data "$3"} "http://127.0.0.1:$port/api/v2/$2"
 }
 
-# trigger DAG [LOGICAL_DATE]: runs it to its end; the run's id
+# trigger DAG [LOGICAL_DATE [CONF]]: runs it to its end; the run's id
 trigger() {
   local run
-  run=$(call POST "dags/$1/dagRuns" "$(jq -nc --arg at "${2:-}" '{logical_date: (if $at == "" then null else $at end)}')" |
-    jq -r .dag_run_id)
+  run=$(call POST "dags/$1/dagRuns" "$(jq -nc --arg at "${2:-}" --argjson conf "${3:-{\}}" \
+    '{logical_date: (if $at == "" then null else $at end), conf: $conf}')" | jq -r .dag_run_id)
   wait_until 600 ended "$1" "$run" || say "$1 $run does not end"
   printf '%s\n' "$run"
 }
