@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
+BINARY := $(abspath $(or $(CARGO_TARGET_DIR),target))/release/millrace
 
 MILLRACE_HOME ?= $(CURDIR)/.millrace
 MILLRACE_DAGS ?= $(CURDIR)/dags
@@ -28,7 +29,7 @@ build: ui ## build the one binary, target/release/millrace
 
 .PHONY: run
 run: build ## start Millrace on the embedded database with the example DAGs
-	exec target/release/millrace standalone
+	exec $(BINARY) standalone
 
 .PHONY: test
 test: ## install what the tests need, then run them all
@@ -45,12 +46,12 @@ lint: ## formatting, clippy, dependency rules, and the dashboard's linter
 
 .PHONY: bench
 bench: build ## measure, and print one JSON object a line
-	bench/run.sh
+	bench/run.sh $(BINARY)
 
 .PHONY: acceptance
 acceptance: build ## the full course stack (CatBoost, MLflow, BentoML) in containers
 	tests/stack/packages.sh
-	tests/stack/acceptance.sh
+	MILLRACE=$(BINARY) tests/stack/acceptance.sh
 
 .PHONY: clean
 clean: ## remove what was built, and the demo's database

@@ -10,7 +10,7 @@
 # cannot be avoided (for W3: one fork and exec of a shell), measured in the same run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-binary=${1:-$PWD/target/release/millrace}
+binary=$(realpath -m "${1:-target/release/millrace}")
 [ -x "$binary" ] || { echo "there is no $binary; run make build" >&2; exit 1; }
 command -v mariadbd >/dev/null || { echo "mariadbd is missing: apt-get install mariadb-server mariadb-client" >&2; exit 1; }
 exec /usr/bin/python3 bench/bench.py "$binary"
