@@ -69,7 +69,12 @@ impl Reader {
                             at_end = true;
                             break;
                         }
-                        Ok(size) => self.pump.push(&buffer[..size]).await,
+                        Ok(size) => {
+                            self.pump.push(&buffer[..size]).await;
+                            // A pipe that is always full never makes us wait, and waiting for the
+                            // process, its timeout and its kill share this task: let them look.
+                            tokio::task::yield_now().await;
+                        }
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                         Err(_) => break,
                     }
