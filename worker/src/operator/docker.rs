@@ -132,12 +132,16 @@ fn report(context: &Context, config: &DockerConfig, ending: &Ending) -> Report {
     };
     let said = ending.last_errors.join("\n");
     let said = if said.is_empty() { said } else { format!(": {said}") };
+    let limit = config
+        .mem_limit
+        .as_ref()
+        .map_or_else(String::new, |limit| format!(" (mem_limit {})", spec::size_words(limit)));
     let mut report = if ending.oom_killed {
-        let limit = config
-            .mem_limit
-            .as_ref()
-            .map_or_else(String::new, |limit| format!(" (mem_limit {})", spec::size_words(limit)));
         Failure::failed(format!("out of memory: the container was killed{limit}{said}")).into()
+    } else if code == watch::KILLED && !limit.is_empty() && ending.stopped.is_none() {
+        // The daemon's note can be lost; whoever reads this must not search in the wrong place.
+        let words = "killed by somebody, or by the kernel because it was out of memory";
+        Failure::failed(format!("exit code {code}: the container was {words}{limit}{said}")).into()
     } else if code == 0 {
         Report::success(None)
     } else if config.skip_on_exit_code.contains(&code) {

@@ -37,6 +37,14 @@ pub(super) struct Ending {
 /// How long the log of an ended container may still come.
 const LOG_LIMIT: Duration = Duration::from_secs(20);
 
+/// The exit code of what was killed.
+pub(super) const KILLED: i32 = 137;
+
+/// The daemon notes that the kernel killed a container for its memory some time after its end: how
+/// long, and how often, a killed container is looked at for it.
+const OOM_PATIENCE: Duration = Duration::from_secs(1);
+const OOM_LOOK: Duration = Duration::from_millis(50);
+
 /// How often a daemon that broke off is asked again, and for how long.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 const DAEMON_PATIENCE: Duration = Duration::from_secs(30);
@@ -83,16 +91,23 @@ pub(super) async fn watch(
         last_errors: streams.err.quoted().map(str::to_owned).collect(),
         start_error: String::new(),
     };
-    match docker.inspect_container(id, None).await {
-        Ok(found) => {
-            let state = found.state.unwrap_or_default();
-            ending.exit_code = state.exit_code.and_then(|code| i32::try_from(code).ok());
-            ending.oom_killed = state.oom_killed.unwrap_or(false);
-            ending.start_error = state.error.unwrap_or_default();
-            Ok(ending)
+    let until = Instant::now() + OOM_PATIENCE;
+    loop {
+        match docker.inspect_container(id, None).await {
+            Ok(found) => {
+                let state = found.state.unwrap_or_default();
+                ending.exit_code = state.exit_code.and_then(|code| i32::try_from(code).ok());
+                ending.oom_killed = state.oom_killed.unwrap_or(false);
+                ending.start_error = state.error.unwrap_or_default();
+            }
+            Err(Error::DockerResponseServerError { status_code: 404, .. }) => return Ok(ending),
+            Err(error) => return Err(names::failure("the container's end is not known", &error)),
         }
-        Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(ending),
-        Err(error) => Err(names::failure("the container's end is not known", &error)),
+        let may_be_oom = ending.exit_code == Some(KILLED) && ending.stopped.is_none();
+        if ending.oom_killed || !may_be_oom || Instant::now() > until {
+            return Ok(ending);
+        }
+        tokio::time::sleep(OOM_LOOK).await;
     }
 }
 
