@@ -223,7 +223,7 @@ mod tests {
     use super::*;
     use crate::template::{Lookups, TemplateContext};
 
-    fn rendered(operator: &str, config: Value) -> Result<RenderedTask, RenderTaskError> {
+    fn rendered(operator: &str, config: &Value) -> Result<RenderedTask, RenderTaskError> {
         let task = serde_json::from_value::<Task>(json!({
             "task_id": "t", "task_display_name": null, "doc_md": null, "owner": "",
             "operator": operator, "config": config, "place": "worker",
@@ -253,40 +253,40 @@ mod tests {
         render_task(&Renderer::default(), &scope, &task, false, &mut read)
     }
 
-    fn check(operator: &str, config: Value, expected: Value) {
+    fn check(operator: &str, config: &Value, expected: &Value) {
         let got = rendered(operator, config).expect("it renders");
-        assert_eq!(Value::Object(got.config), expected);
+        assert_eq!(&Value::Object(got.config), expected);
     }
 
     #[test]
     fn fields_are_rendered_by_their_kind() {
         check(
             "sql",
-            json!({"conn_id": "c", "sql": "q.sql"}),
-            json!({"conn_id": "c", "sql": "select '2025-08-21'"}),
+            &json!({"conn_id": "c", "sql": "q.sql"}),
+            &json!({"conn_id": "c", "sql": "select '2025-08-21'"}),
         );
         check(
             "sql",
-            json!({"conn_id": "c", "sql": "/{{ ds[:4] }}.sql"}),
-            json!({"conn_id": "c", "sql": "select 1"}),
+            &json!({"conn_id": "c", "sql": "/{{ ds[:4] }}.sql"}),
+            &json!({"conn_id": "c", "sql": "select 1"}),
         );
         check(
             "bash",
-            json!({"bash_command": "echo {{ ds }}"}),
-            json!({"bash_command": "echo 2025-08-21"}),
+            &json!({"bash_command": "echo {{ ds }}"}),
+            &json!({"bash_command": "echo 2025-08-21"}),
         );
-        check("docker", json!({"image": {"$raw": "{{ x }}"}}), json!({"image": "{{ x }}"}));
+        check("docker", &json!({"image": {"$raw": "{{ x }}"}}), &json!({"image": "{{ x }}"}));
         check(
             "http",
-            json!({"url": "u", "response_filter": "{{ response.text }}"}),
-            json!({"url": "u", "response_filter": "{{ response.text }}"}),
+            &json!({"url": "u", "response_filter": "{{ response.text }}"}),
+            &json!({"url": "u", "response_filter": "{{ response.text }}"}),
         );
     }
 
     #[test]
     fn private_fields_are_masked_and_the_environment_is_rendered() {
         let config = json!({"image": "i", "private_environment": {"PASSWORD": "geheim"}});
-        let got = rendered("docker", config).expect("it renders");
+        let got = rendered("docker", &config).expect("it renders");
         assert_eq!(got.shown["private_environment"], json!({"PASSWORD": MASK}));
         assert_eq!(got.config["private_environment"], json!({"PASSWORD": "geheim"}));
         assert_eq!(got.env["DAY"], "2025-08-21");
@@ -295,14 +295,14 @@ mod tests {
     #[test]
     fn everything_missing_is_asked_for_at_once() {
         let config = json!({"image": "{{ var.value.a }}", "command": ["{{ var.value.b }}"]});
-        match rendered("docker", config) {
+        match rendered("docker", &config) {
             Err(RenderTaskError::Template(RenderError::Needs(wanted))) => {
-                assert_eq!(wanted.len(), 2)
+                assert_eq!(wanted.len(), 2);
             }
             other => panic!("{other:?}"),
         }
         let gone =
-            rendered("sql", json!({"conn_id": "c", "sql": "gone.sql"})).expect_err("no file");
+            rendered("sql", &json!({"conn_id": "c", "sql": "gone.sql"})).expect_err("no file");
         assert!(gone.to_string().contains("\"gone.sql\" cannot be read"), "{gone}");
     }
 }
