@@ -1,4 +1,4 @@
-//! `sql`: statements on MySQL/MariaDB, PostgreSQL or SQLite (Airflow: `SQLExecuteQueryOperator`).
+//! `sql`: statements on MySQL/MariaDB or SQLite (Airflow: `SQLExecuteQueryOperator`).
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
