@@ -7,6 +7,7 @@
 pub mod connection;
 pub mod dag;
 pub mod dagfile;
+pub mod decision;
 pub mod diagnostic;
 pub mod engine;
 pub mod ids;
