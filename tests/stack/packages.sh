@@ -12,6 +12,7 @@ needed() {
   cat <<'EOT'
 mariadb-server    command -v mariadbd && command -v mariadb-install-db
 mariadb-client    command -v mariadb
+postgresql        ls -d /usr/lib/postgresql/*/bin && command -v psql
 docker.io         command -v dockerd && command -v docker && command -v containerd
 iptables          command -v iptables
 python3-venv      /usr/bin/python3 -c 'import venv, ensurepip'

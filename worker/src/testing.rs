@@ -2,6 +2,8 @@
 
 pub(crate) mod link;
 pub(crate) mod mariadb;
+pub(crate) mod postgres;
+mod private_server;
 pub(crate) mod server;
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! `sql`: statements on MySQL/MariaDB or SQLite (Airflow: `SQLExecuteQueryOperator`).
+//! `sql`: statements on MySQL/MariaDB, PostgreSQL or SQLite (Airflow: `SQLExecuteQueryOperator`).
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -46,7 +46,7 @@ pub struct SqlConfig {
     /// Whether each statement commits by itself; without it all are one transaction.
     #[serde(default)]
     pub autocommit: bool,
-    /// Bind parameters: a list for `?`/`%s`, a map for `%(name)s` and `:name`.
+    /// Bind parameters: a list for `?`/`%s` (PostgreSQL: only `%s`), a map for `%(name)s` and `:name`.
     #[serde(default)]
     pub parameters: Option<Value>,
     /// Whether only the last statement's rows are the XCom; else a list of all results.

@@ -1,4 +1,5 @@
 //! Finds the parameters of a statement: `?` and `%s` for a list, `:name` and `%(name)s` for a map.
+//! In PostgreSQL `?` is an operator (of jsonb), so that there a list has `%s`.
 //!
 //! Only the places are found here; whoever runs the statement decides how a value gets there. A
 //! value never becomes SQL text by this module.
@@ -37,7 +38,7 @@ pub fn bind<'t>(
         let mut from = 0;
         let mut at = 0;
         while at < text.len() {
-            let Some((size, place)) = place(text, at) else {
+            let Some((size, place)) = place(text, at, dialect) else {
                 at += text[at..].chars().next().map_or(1, char::len_utf8);
                 continue;
             };
@@ -68,9 +69,9 @@ enum Place<'t> {
     Percent,
 }
 
-fn place(text: &str, at: usize) -> Option<(usize, Place<'_>)> {
+fn place(text: &str, at: usize, dialect: Dialect) -> Option<(usize, Place<'_>)> {
     let rest = &text[at..];
-    if rest.starts_with('?') {
+    if rest.starts_with('?') && dialect != Dialect::Postgres {
         return Some((1, Place::Next));
     }
     if rest.starts_with("%%") {

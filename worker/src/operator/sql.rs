@@ -2,9 +2,11 @@
 //! `autocommit`, each with its text, rows and time in the log.
 
 mod mysql;
+mod postgres;
 mod session;
 mod sqlite;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use millrace_core::operator::sql::SqlConfig;
@@ -38,12 +40,15 @@ pub(super) async fn run(context: &Context) -> Result<Report, Failure> {
     };
     let mut session = opened?;
     let killer = session.killer();
-    let work = execute(context, &config, &mut session);
+    let is_ending = AtomicBool::new(false);
+    let work = execute(context, &config, &mut session, &is_ending);
     tokio::pin!(work);
     tokio::select! {
         done = &mut work => done.map(|value| Report::success(Some(value))),
         reason = context.stop.wait() => {
             context.log.warn(format!("{reason}; killing the query"));
+            // Between two statements there is nothing to kill: then no further one begins.
+            is_ending.store(true, Ordering::SeqCst);
             killer.kill(&context.log).await;
             // The statement ends with an error and the transaction is rolled back; a server that
             // does not answer loses its connection when `work` is dropped.
@@ -57,6 +62,7 @@ async fn execute(
     context: &Context,
     config: &SqlConfig,
     session: &mut Session,
+    is_ending: &AtomicBool,
 ) -> Result<Value, Failure> {
     let dialect = session.dialect();
     let statements: Vec<Statement<'_>> = config
@@ -80,7 +86,11 @@ async fn execute(
     for (index, statement) in statements.iter().enumerate() {
         let place =
             format!("statement {} of {} (line {})", index + 1, statements.len(), statement.line);
-        let answer = one(context, config, session, statement, &place).await;
+        let answer = if is_ending.load(Ordering::SeqCst) {
+            Err(Failure::failed(format!("{place}: not begun")))
+        } else {
+            one(context, config, session, statement, &place).await
+        };
         match answer {
             Ok(answer) => results.push(answer.rows.map_or(Value::Null, Value::Array)),
             Err(failure) => {
@@ -118,7 +128,10 @@ async fn one(
     let took = started.elapsed().as_secs_f64();
     match ran {
         Ok(mut answer) => {
-            if answer.rows.is_none() && gives_rows(statement.text, session.dialect()) {
+            if answer.rows.is_none()
+                && answer.affected == 0
+                && gives_rows(statement.text, session.dialect())
+            {
                 answer.rows = Some(Vec::new());
             }
             let what = match &answer.rows {
@@ -156,6 +169,21 @@ fn gives_rows(statement: &str, dialect: Dialect) -> bool {
         .collect();
     ["select", "with", "show", "values", "table", "explain", "describe", "desc", "pragma"]
         .contains(&word.to_ascii_lowercase().as_str())
+}
+
+/// A number where JSON keeps it exactly, else its text: a DECIMAL has more digits than a double.
+fn number(text: &str) -> Value {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    if let Ok(whole) = text.parse::<i64>() {
+        return Value::from(whole);
+    }
+    if let Ok(whole) = text.parse::<u64>() {
+        return Value::from(whole);
+    }
+    match text.parse::<f64>() {
+        Ok(number) if digits <= 17 && number.is_finite() => Value::from(number),
+        _ => Value::from(text),
+    }
 }
 
 impl SqlFault {

@@ -1,11 +1,12 @@
 //! A private MariaDB server, one for the whole test process.
 
-use std::net::TcpListener;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use millrace_core::connection::Connection;
+
+use super::private_server;
 
 /// A connection to a new database of its own on the server.
 pub(crate) fn database() -> Connection {
@@ -29,38 +30,7 @@ pub(crate) fn sql(statements: &str) -> String {
     String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
 }
 
-#[expect(clippy::disallowed_methods, reason = "tests start real programs")]
-#[expect(clippy::zombie_processes, reason = "it outlives this process")]
 fn port() -> u16 {
     static PORT: OnceLock<u16> = OnceLock::new();
-    *PORT.get_or_init(|| {
-        let folder = tempfile::Builder::new().prefix("millrace-w-").tempdir().expect("a folder");
-        let folder = folder.keep();
-        let script = format!("{}/../tests/stack/mariadb.sh", env!("CARGO_MANIFEST_DIR"));
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .expect("a free port")
-            .port();
-        let started = Command::new(&script)
-            .arg("start")
-            .arg(&folder)
-            .arg(port.to_string())
-            .stdout(Stdio::null())
-            .status()
-            .expect("the script runs");
-        assert!(started.success(), "{script} start failed; apt-get install mariadb-server");
-        // A shell that waits for this process to end, however it ends, and then stops the server.
-        let folder = folder.display();
-        let pid = std::process::id();
-        let ending =
-            format!("tail --pid={pid} -f /dev/null; {script} stop {folder}; rm -rf {folder}");
-        Command::new("setsid")
-            .args(["bash", "-c", &ending])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("setsid runs");
-        port
-    })
+    *PORT.get_or_init(|| private_server::start("mariadb.sh"))
 }

@@ -2,7 +2,6 @@
 //! as the server spells them, and parameters are literals that need no escaping.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use millrace_core::connection::Connection;
@@ -13,10 +12,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow};
 use sqlx::{AssertSqlSafe, Column as _, ConnectOptions as _, Either, Row as _, TypeInfo as _};
 
 use super::Answer;
-use super::session::SqlFault;
-
-/// How long connecting may take.
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+use super::session::{SqlFault, connected};
 
 /// A connection, and its number at the server.
 pub(super) struct MySqlSession {
@@ -37,7 +33,7 @@ impl MySqlSession {
         database: Option<&str>,
     ) -> Result<Self, sqlx::Error> {
         let options = options(connection, database);
-        let mut open = connect(&options).await?;
+        let mut open = connected(options.connect()).await?;
         let number = sqlx::query_scalar("SELECT CAST(CONNECTION_ID() AS UNSIGNED)")
             .fetch_one(&mut open)
             .await?;
@@ -79,17 +75,10 @@ impl MySqlSession {
 
 impl MySqlKiller {
     pub(super) async fn kill(&self) -> Result<(), sqlx::Error> {
-        let mut other = connect(&self.options).await?;
+        let mut other = connected(self.options.connect()).await?;
         let kill = format!("KILL QUERY {}", self.number);
         sqlx::raw_sql(AssertSqlSafe(kill)).execute(&mut other).await?;
         Ok(())
-    }
-}
-
-async fn connect(options: &MySqlConnectOptions) -> Result<MySqlConnection, sqlx::Error> {
-    match tokio::time::timeout(CONNECT_LIMIT, options.connect()).await {
-        Ok(connected) => connected,
-        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
     }
 }
 
@@ -166,26 +155,11 @@ fn value_of(type_name: &str, bytes: &[u8]) -> Value {
         .any(|part| type_name.contains(part))
         && !type_name.contains("POINT");
     if is_number {
-        return number(text);
+        return super::number(text);
     }
     match type_name {
         "JSON" => serde_json::from_str(text).unwrap_or_else(|_| Value::from(text)),
         "BIT" => Value::from(bytes.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte))),
-        _ => Value::from(text),
-    }
-}
-
-/// A number where JSON keeps it exactly, else its text: a DECIMAL has more digits than a double.
-fn number(text: &str) -> Value {
-    let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    if let Ok(whole) = text.parse::<i64>() {
-        return Value::from(whole);
-    }
-    if let Ok(whole) = text.parse::<u64>() {
-        return Value::from(whole);
-    }
-    match text.parse::<f64>() {
-        Ok(number) if digits <= 17 => Value::from(number),
         _ => Value::from(text),
     }
 }

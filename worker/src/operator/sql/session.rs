@@ -7,12 +7,16 @@ use millrace_core::operator::sql_split::Dialect;
 use serde_json::Value;
 
 use super::mysql::{MySqlKiller, MySqlSession};
+use super::postgres::{self, PostgresKiller, PostgresSession};
 use super::sqlite::SqliteSession;
 use super::{Answer, Context, Failure};
 use crate::log::AttemptLog;
 
 /// A connection is tried so often before the attempt fails.
 const CONNECT_TRIES: u32 = 4;
+
+/// How long connecting may take.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 /// Why a statement did not run.
 #[derive(Debug)]
@@ -29,7 +33,7 @@ impl SqlFault {
     /// Sorts a driver's error.
     pub(super) fn of(error: &sqlx::Error) -> Self {
         match error {
-            sqlx::Error::Database(error) => Self::Server(database_error(error.as_ref())),
+            sqlx::Error::Database(error) => database_fault(error.as_ref()),
             sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
                 Self::Broken(error.to_string())
             }
@@ -38,15 +42,34 @@ impl SqlFault {
     }
 }
 
+/// MySQL's and MariaDB's numbers that mean the end of the connection: the server shuts down, the
+/// connection was aborted or killed.
+const MYSQL_ENDS: &[u16] = &[1053, 1077, 1079, 1080, 1152, 1184, 1927];
+
 /// A server's error with its number and state: `1064 (42000): You have an error …`.
-fn database_error(error: &dyn sqlx::error::DatabaseError) -> String {
+fn database_fault(error: &dyn sqlx::error::DatabaseError) -> SqlFault {
+    if let Some(error) = error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>() {
+        return postgres::fault_of(error);
+    }
     let mysql = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>();
-    match (mysql, error.code()) {
+    let text = match (mysql, error.code()) {
         (Some(mysql), state) => {
             format!("error {} ({}): {}", mysql.number(), state.unwrap_or_default(), mysql.message())
         }
         (None, Some(code)) => format!("error {code}: {}", error.message()),
         (None, None) => error.message().to_owned(),
+    };
+    let is_broken = mysql.is_some_and(|mysql| MYSQL_ENDS.contains(&mysql.number()));
+    if is_broken { SqlFault::Broken(text) } else { SqlFault::Server(text) }
+}
+
+/// Connects within the limit.
+pub(super) async fn connected<C>(
+    connecting: impl Future<Output = Result<C, sqlx::Error>>,
+) -> Result<C, sqlx::Error> {
+    match tokio::time::timeout(CONNECT_LIMIT, connecting).await {
+        Ok(connected) => connected,
+        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
     }
 }
 
@@ -54,6 +77,8 @@ fn database_error(error: &dyn sqlx::error::DatabaseError) -> String {
 pub(super) enum Session {
     /// MySQL or MariaDB.
     MySql(Box<MySqlSession>),
+    /// PostgreSQL.
+    Postgres(Box<PostgresSession>),
     /// A SQLite file.
     Sqlite(SqliteSession),
 }
@@ -62,6 +87,8 @@ pub(super) enum Session {
 pub(super) enum Killer {
     /// `KILL QUERY` by another connection.
     MySql(Box<MySqlKiller>),
+    /// `pg_cancel_backend` by another connection.
+    Postgres(Box<PostgresKiller>),
     /// Nothing: the statement ends with its connection.
     None,
 }
@@ -104,15 +131,14 @@ impl Session {
                 MySqlSession::connect(connection, database).await.map(Box::new).map(Self::MySql)
             }
             "sqlite" => SqliteSession::connect(connection, database).await.map(Self::Sqlite),
-            "postgres" | "postgresql" => {
-                return Err(Failure::for_good(
-                    "this worker was built without PostgreSQL; run the statements with `psql` in \
-                     a `bash` or `docker` task",
-                ));
-            }
+            "postgres" | "postgresql" => PostgresSession::connect(connection, database)
+                .await?
+                .map(Box::new)
+                .map(Self::Postgres),
             other => {
                 return Err(Failure::for_good(format!(
-                    "connection \"{}\" has the type \"{other}\"; `sql` runs on mysql and sqlite",
+                    "connection \"{}\" has the type \"{other}\"; `sql` runs on mysql, postgres \
+                     and sqlite",
                     connection.conn_id
                 )));
             }
@@ -123,6 +149,7 @@ impl Session {
     pub(super) fn dialect(&self) -> Dialect {
         match self {
             Self::MySql(_) => Dialect::MySql,
+            Self::Postgres(_) => Dialect::Postgres,
             Self::Sqlite(_) => Dialect::Sqlite,
         }
     }
@@ -131,6 +158,7 @@ impl Session {
     pub(super) fn killer(&self) -> Killer {
         match self {
             Self::MySql(session) => Killer::MySql(Box::new(session.killer())),
+            Self::Postgres(session) => Killer::Postgres(Box::new(session.killer())),
             Self::Sqlite(_) => Killer::None,
         }
     }
@@ -149,6 +177,7 @@ impl Session {
     ) -> Result<Answer, SqlFault> {
         match self {
             Self::MySql(session) => session.run(statement, parameters, max_rows).await,
+            Self::Postgres(session) => session.run(statement, parameters, max_rows).await,
             Self::Sqlite(session) => session.run(statement, parameters, max_rows).await,
         }
     }
@@ -157,10 +186,13 @@ impl Session {
 impl Killer {
     /// Ends the running statement.
     pub(super) async fn kill(&self, log: &AttemptLog) {
-        if let Self::MySql(killer) = self
-            && let Err(error) = killer.kill().await
-        {
-            log.warn(format!("KILL QUERY: {error}"));
+        let (how, killed) = match self {
+            Self::MySql(killer) => ("KILL QUERY", killer.kill().await),
+            Self::Postgres(killer) => ("pg_cancel_backend", killer.kill().await),
+            Self::None => return,
+        };
+        if let Err(error) = killed {
+            log.warn(format!("{how}: {error}"));
         }
     }
 }
