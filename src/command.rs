@@ -18,6 +18,7 @@ mod rendering;
 mod roles;
 mod run;
 mod runs;
+mod selected;
 mod standalone;
 mod tasks;
 mod token;

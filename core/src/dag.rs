@@ -70,9 +70,22 @@ pub struct Dag {
     pub callbacks: Callbacks,
     /// Its tasks, in file order; an index here is a [`TaskIndex`].
     pub tasks: Vec<Task>,
+    /// Its task groups, outer before inner.
+    pub groups: Vec<TaskGroup>,
     /// Its edges, upstream → downstream; node weights are indexes into `tasks`, and node `i` is
     /// task `i`.
     pub graph: DiGraph<TaskIndex, ()>,
+}
+
+/// A group of tasks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskGroup {
+    /// Its whole name, `outer.inner`.
+    pub group_id: String,
+    /// One line about it.
+    pub tooltip: Option<String>,
+    /// The tasks in it and in the groups inside it, ascending.
+    pub tasks: Vec<TaskIndex>,
 }
 
 /// The place of a task in [`Dag::tasks`]; only good within one version of a DAG.
@@ -82,6 +95,11 @@ impl Dag {
     /// The task of a name, with its index.
     pub fn task(&self, task_id: &str) -> Option<(TaskIndex, &Task)> {
         self.tasks.iter().enumerate().find(|(_, task)| task.task_id == *task_id)
+    }
+
+    /// The task group of a whole name.
+    pub fn group(&self, group_id: &str) -> Option<&TaskGroup> {
+        self.groups.iter().find(|group| group.group_id == group_id)
     }
 
     /// The direct upstreams of a task, ascending.

@@ -49,8 +49,8 @@ pub mod transition;
 pub use clear::plan_clear;
 pub use create::run_id_for;
 pub use event::{
-    Clear, DagLoaded, Effects, Event, Mark, Order, PastWanted, QueuedTi, Refusal, Selection,
-    Trigger,
+    Clear, DagLoaded, Effects, Event, Mark, Order, PastWanted, QueuedTi, RUNS_PER_ORDER_MAX,
+    Refusal, Selection, Trigger,
 };
 pub use explain::{Reason, Workers};
 pub use fold::{FoldedStates, fold};

@@ -1,6 +1,6 @@
 //! Carries out the orders of the inbox, each in the same transaction as its answer.
 
-use millrace_core::engine::{Event, Order, Refusal, Trigger};
+use millrace_core::engine::{Event, Order, RUNS_PER_ORDER_MAX, Refusal, Trigger};
 use millrace_core::ids::{DagId, RunId};
 use millrace_core::record::Change;
 use millrace_store::dag_run::{RunFilter, RunOrder};
@@ -53,15 +53,16 @@ impl Term {
         order: &Order,
         batch: &mut Batch,
     ) -> Result<Option<Refusal>, StoreError> {
-        match order {
-            Order::Trigger(trigger) => Ok(self.double(trigger).await?),
-            Order::Clear(clear) => self.load(&clear.dag_id, &clear.run_id, batch).await,
-            Order::Mark(mark) => self.load(&mark.dag_id, &mark.run_id, batch).await,
-            Order::MarkRun { dag_id, run_id, .. }
-            | Order::DeleteRun { dag_id, run_id, .. }
-            | Order::Note { dag_id, run_id, .. } => self.load(dag_id, run_id, batch).await,
-            Order::Pause { .. } | Order::SetPool(_) | Order::DeletePool { .. } => Ok(None),
+        if let Order::Trigger(trigger) = order {
+            return self.double(trigger).await;
         }
+        let Some((dag_id, run_ids)) = order.runs() else { return Ok(None) };
+        for run_id in run_ids.into_iter().take(RUNS_PER_ORDER_MAX) {
+            if let Some(refusal) = self.load(dag_id, run_id, batch).await? {
+                return Ok(Some(refusal));
+            }
+        }
+        Ok(None)
     }
 
     async fn load(

@@ -5,8 +5,8 @@ use millrace_core::engine::{Mark, Order};
 use millrace_core::state::{RunState, TaskState};
 use serde_json::json;
 
-use super::clear::Selected;
 use super::one_run::OneRun;
+use super::selected::{Across, Selected, names};
 use super::wait::actor;
 use crate::failure::Failure;
 use crate::local;
@@ -28,7 +28,7 @@ pub(crate) enum Marked {
 /// Options of `mark`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  millrace mark daily_report latest success --task extract\n  millrace mark daily_report latest failed      stops the whole run"
+    after_help = "Examples:\n  millrace mark daily_report latest success --task extract\n  millrace mark daily_report latest success --task extract --past\n  millrace mark daily_report latest failed      stops the whole run"
 )]
 pub(crate) struct MarkState {
     #[command(flatten)]
@@ -42,6 +42,9 @@ pub(crate) struct MarkState {
     selected: Selected,
 
     #[command(flatten)]
+    across: Across,
+
+    #[command(flatten)]
     format: Format,
 }
 
@@ -50,8 +53,15 @@ impl MarkState {
     pub(crate) async fn run(self, settings: &Settings) -> Result<(), Failure> {
         let store = local::open(settings).await?;
         let run = self.run.find(&store).await?;
-        let (dag_id, run_id) = (run.dag_id, run.run_id);
+        let dag_id = run.dag_id.clone();
+        let runs = self.across.runs(&store, run).await?;
+        let Some((run_id, more_runs)) = names(&runs) else { return Ok(()) };
         let order = if self.selected.is_all() {
+            if !more_runs.is_empty() {
+                return Err(Failure::usage(
+                    "whole dag runs are marked one by one; name tasks with --task",
+                ));
+            }
             let state = match self.state {
                 Marked::Success => RunState::Success,
                 Marked::Failed => RunState::Failed,
@@ -68,8 +78,9 @@ impl MarkState {
                 Marked::Failed => TaskState::Failed,
                 Marked::Skipped => TaskState::Skipped,
             };
-            let selection = self.selected.selection(false);
-            Order::Mark(Mark { dag_id, run_id: run_id.clone(), selection, state, actor: actor() })
+            let selection = self.selected.selection();
+            let (run_id, actor) = (run_id.clone(), actor());
+            Order::Mark(Mark { dag_id, run_id, more_runs, selection, state, actor })
         };
         let answer = orders::send_now(&store, &order).await?;
         if self.format.output == Output::Json {
@@ -80,7 +91,8 @@ impl MarkState {
         }
         match answer.as_array().map_or(&[][..], Vec::as_slice) {
             [] => print("nothing to mark: it is in that state already"),
-            records => self.format.records(records, &["task_id", "state"]),
+            records if runs.len() == 1 => self.format.records(records, &["task_id", "state"]),
+            records => self.format.records(records, &["run_id", "task_id", "state"]),
         }
     }
 }

@@ -294,6 +294,24 @@ pub async fn list(
     Ok(Page { rows, total })
 }
 
+/// The runs of a DAG whose logical dates lie in a range, both ends included and either absent for
+/// no limit; oldest first, at most `most` of [`Page::total`].
+pub async fn dated(
+    store: &Store,
+    dag_id: &DagId,
+    (from, to): (Option<Timestamp>, Option<Timestamp>),
+    most: u32,
+) -> Result<Page<RunRow>, StoreError> {
+    let wanted = RunFilter {
+        dag_ids: vec![dag_id.to_string()],
+        logical_date_from: from,
+        logical_date_to: to,
+        ..RunFilter::default()
+    };
+    let paging = Paging { limit: most, offset: 0 };
+    list(store, &wanted, RunOrder::LogicalDate, Direction::Ascending, paging).await
+}
+
 /// The newest `count` runs of each of many DAGs, newest first, in one query for 32 DAGs.
 pub async fn recent(
     store: &Store,

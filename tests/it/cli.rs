@@ -352,6 +352,11 @@ tasks:
         let is_done = run["state"] == "failed" && tasks[1]["try_number"] == 2;
         if is_done { Ok(()) } else { Err(format!("{run} {tasks}")) }
     });
+    let range = ["clear", "d", "--from", "2020-01-01", "--task", "b", "--dry-run"];
+    let (code, _, err) = millrace.cli(&range);
+    assert_eq!((code, err.contains("has no dag run in that range")), (1, true), "{err}");
+    let (code, _, err) = millrace.cli(&["clear", "d", "bad", "--past", "--dry-run"]);
+    assert_eq!((code, err.contains("has no logical date")), (2, true), "{err}");
     ok(&["mark", "d", "bad", "success", "--task", "b"]);
     assert_eq!(millrace.wait_for_run("d", "bad", 30), "success");
     ok(&["runs", "delete", "d", "bad"]);

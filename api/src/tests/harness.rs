@@ -133,23 +133,17 @@ impl Leader {
 
     /// An ended run is not in the engine's memory.
     async fn bring_run(&mut self, order: &millrace_core::engine::Order) {
-        use millrace_core::engine::Order;
-        let (dag_id, run_id) = match order {
-            Order::Clear(clear) => (&clear.dag_id, &clear.run_id),
-            Order::Mark(mark) => (&mark.dag_id, &mark.run_id),
-            Order::MarkRun { dag_id, run_id, .. }
-            | Order::DeleteRun { dag_id, run_id, .. }
-            | Order::Note { dag_id, run_id, .. } => (dag_id, run_id),
-            _ => return,
-        };
-        if self.engine.find_run(dag_id, run_id).is_some() {
-            return;
+        let Some((dag_id, run_ids)) = order.runs() else { return };
+        for run_id in run_ids {
+            if self.engine.find_run(dag_id, run_id).is_some() {
+                continue;
+            }
+            let found = self.store.load_run(dag_id.as_str(), run_id.as_str()).await.expect("reads");
+            let Some((run, tis, version)) = found else { continue };
+            let (dag, _) = self.engine.version(version.id).expect("the version is in memory");
+            let dag = Arc::clone(dag);
+            self.step(Event::RunLoaded { run: Box::new(run), tis, dag }).await;
         }
-        let found = self.store.load_run(dag_id.as_str(), run_id.as_str()).await.expect("reads");
-        let Some((run, tis, version)) = found else { return };
-        let (dag, _) = self.engine.version(version.id).expect("the version is in memory");
-        let dag = Arc::clone(dag);
-        self.step(Event::RunLoaded { run: Box::new(run), tis, dag }).await;
     }
 
     /// Hands out and ends everything that can run, until nothing more can.
@@ -365,7 +359,12 @@ impl Server {
 
     /// A run of the DAG [`DEMO`] that went through: `skip_me` skipped, `flaky` failed twice.
     pub(crate) async fn finished_run(&self, run_id: &str) {
-        let body = json!({"logical_date": "2025-03-01T00:00:00Z", "dag_run_id": run_id});
+        self.finished_run_of(run_id, "2025-03-01T00:00:00Z").await;
+    }
+
+    /// The same, of a logical date.
+    pub(crate) async fn finished_run_of(&self, run_id: &str, date: &str) {
+        let body = json!({"logical_date": date, "dag_run_id": run_id});
         self.post("/api/v2/dags/spec_demo/dagRuns", &body).await.expect(200);
         let outcome = |row: &TiRow| match row.task_id.as_str() {
             "flaky" => Outcome::Failed,

@@ -130,6 +130,93 @@ async fn a_dry_run_shows_what_a_clear_then_does() {
 }
 
 #[tokio::test]
+async fn several_runs_and_whole_groups() {
+    let server = Server::start().await;
+    for (run, date) in [("r1", "2025-03-01"), ("r2", "2025-03-02"), ("r3", "2025-03-03")] {
+        server.finished_run_of(run, &format!("{date}T00:00:00Z")).await;
+    }
+    let places = |got: &Value| -> Vec<String> {
+        let tis = got["task_instances"].as_array().expect("a list");
+        tis.iter().map(|ti| format!("{}.{}", ti["dag_run_id"], ti["task_id"])).collect()
+    };
+    let path = "/api/v2/dags/spec_demo/clearTaskInstances";
+    let check = async |more: Value, expected: &[&str]| {
+        let mut body = json!({"dag_run_id": "r2", "task_ids": ["flaky"]});
+        for (key, value) in more.as_object().expect("a map") {
+            body[key] = value.clone();
+        }
+        let got = server.post(path, &body).await.expect(200);
+        let got: Vec<String> = places(&got).iter().map(|text| text.replace('"', "")).collect();
+        assert_eq!(got, expected, "{more}");
+    };
+    check(json!({}), &["r2.flaky"]).await;
+    check(json!({"include_past": true}), &["r1.flaky", "r2.flaky"]).await;
+    check(json!({"include_future": true}), &["r2.flaky", "r3.flaky"]).await;
+    check(json!({"only_running": true, "only_failed": false}), &[]).await;
+    let all = ["r1.flaky", "r2.flaky", "r3.flaky"];
+    check(json!({"include_past": true, "include_future": true, "dry_run": false}), &all).await;
+    for run in ["r1", "r2", "r3"] {
+        let got = server.get(&format!("{RUNS}/{run}")).await.expect(200);
+        assert_ne!(got["state"], "failed", "{got}");
+    }
+    let ti = format!("{RUNS}/r2/taskInstances/flaky");
+    let body = json!({"new_state": "success", "include_past": true});
+    let got = server.patch(&ti, &body).await.expect(200);
+    assert_eq!(got["total_entries"], 2);
+    assert_eq!(server.get(&format!("{RUNS}/r1")).await.expect(200)["state"], "success");
+
+    let runs = "/api/v2/dags/spec_demo/clearDagRuns";
+    let body = json!({"dag_runs": [{"dag_run_id": "r1"}, {"dag_run_id": "r2"}]});
+    let got = server.post(runs, &body).await.expect(200);
+    assert_eq!(got["total_entries"].as_u64().expect("a number") % 2, 0);
+    assert_eq!(server.get(&format!("{RUNS}/r1")).await.expect(200)["state"], "success");
+    let body = json!({"dag_runs": [{"dag_run_id": "r1"}, {"dag_run_id": "r2"}], "dry_run": false});
+    let got = server.post(runs, &body).await.expect(200);
+    assert_eq!(got["dag_runs"].as_array().map(Vec::len), Some(2));
+    assert_ne!(got["dag_runs"][0]["state"], "success");
+    server.post(runs, &json!({"dag_runs": [{"dag_run_id": "r9"}]})).await.expect(404);
+}
+
+#[tokio::test]
+async fn a_whole_group_is_marked() {
+    let server = Server::start().await;
+    let text = "
+dag_id: grouped
+is_paused_upon_creation: false
+tasks:
+  last: {operator: bash, needs: [prep], bash_command: echo}
+task_groups:
+  prep:
+    tasks:
+      a: {operator: bash, bash_command: echo}
+      b: {operator: bash, needs: [a], bash_command: echo}
+";
+    server.leader.lock().await.load(text).await;
+    let runs = "/api/v2/dags/grouped/dagRuns";
+    let body = json!({"logical_date": null, "dag_run_id": "r"});
+    server.post(runs, &body).await.expect(200);
+    let body = json!({"new_state": "success"});
+    let group = format!("{runs}/r/taskGroupInstances/prep");
+    let dry = server.patch(&format!("{group}/dry_run"), &body).await.expect(200);
+    assert_eq!(dry["total_entries"], 2);
+    assert_ne!(
+        server.get(&format!("{runs}/r/taskInstances/prep.a")).await.expect(200)["state"],
+        "success"
+    );
+    let got = server.patch(&group, &body).await.expect(200);
+    for ti in got["task_instances"].as_array().expect("a list") {
+        assert_eq!(ti["state"], "success", "{ti}");
+    }
+    server.leader.lock().await.work(|_| Outcome::Success).await;
+    assert_eq!(server.get(&format!("{runs}/r")).await.expect(200)["state"], "success");
+    let nope = format!("{runs}/r/taskGroupInstances/nope");
+    server.patch(&nope, &body).await.expect(404);
+    let clear = "/api/v2/dags/grouped/clearTaskInstances";
+    let body = json!({"dag_run_id": "r", "task_ids": ["prep"], "only_failed": false});
+    assert_eq!(server.post(clear, &body).await.expect(200)["total_entries"], 2);
+}
+
+#[tokio::test]
 async fn marks_notes_and_deletes() {
     let server = Server::start().await;
     server.finished_run("r").await;

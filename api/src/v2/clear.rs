@@ -1,33 +1,36 @@
-//! Clearing task instances: a dry run lists them, an order runs them again.
+//! Clearing task instances, of one run or several: a dry run lists them, an order runs them again.
+//!
+//! What is cleared in several runs is cleared by one order, so in all of them or in none.
 
 use axum::Json;
 use axum::extract::State;
-use millrace_core::engine::{Clear, Order, Selection, plan_clear};
-use millrace_core::ids::{RunId, TaskId};
+use axum::response::{IntoResponse as _, Response};
+use millrace_core::engine::{Clear, Order, RUNS_PER_ORDER_MAX, Selection, plan_clear};
+use millrace_core::ids::{DagId, RunId, TaskId};
 use millrace_core::record::{RunRow, TiRow};
-use millrace_store::dag_run::{self, RunFilter, RunOrder};
-use millrace_store::page::Direction;
-use millrace_store::{Paging, task_instance};
+use millrace_store::{Page, dag_run, task_instance};
 use serde_json::Value;
 
+use super::run_change::{cleared_page, note_of, run_note};
 use super::{runs_of, tis_of};
 use crate::access::{Action, Caller};
 use crate::app::App;
 use crate::body::Body;
 use crate::inbox::place;
-use crate::path::Names;
+use crate::path::{Names, no_run};
 use crate::problem::Problem;
 use crate::routes::Routes;
 use crate::shape::TiPage;
 
-/// The most runs of one clear.
-const RUNS_MAX: u32 = 100;
-
 pub(super) fn routes(routes: Routes) -> Routes {
-    routes.post("/api/v2/dags/{dag_id}/clearTaskInstances", Action::RunClear, clear)
+    routes.post("/api/v2/dags/{dag_id}/clearTaskInstances", Action::RunClear, clear).post(
+        "/api/v2/dags/{dag_id}/clearDagRuns",
+        Action::RunClear,
+        clear_runs,
+    )
 }
 
-/// The task instances that a clear would reset, as they are.
+/// The task instances that a clear would reset in one run, as they are.
 pub(super) async fn planned(app: &App, run: &RunRow, order: &Clear) -> Result<Vec<TiRow>, Problem> {
     let rows = task_instance::of_run(app.store(), run.id).await?;
     let newest = order.run_on_latest_version;
@@ -35,6 +38,44 @@ pub(super) async fn planned(app: &App, run: &RunRow, order: &Clear) -> Result<Ve
     let version = app.version(version).await?;
     let keys = plan_clear(version.dag(app)?, &rows, order)?;
     Ok(rows.into_iter().filter(|row| keys.contains(&row.id)).collect())
+}
+
+/// Clears in some runs, or says what it would do. `order` names none of them yet.
+pub(super) async fn over(
+    app: &App,
+    runs: &[RunRow],
+    order: impl FnOnce(RunId) -> Clear,
+    dry_run: bool,
+) -> Result<Vec<TiRow>, Problem> {
+    let Some(first) = runs.first() else { return Ok(Vec::new()) };
+    let mut order = order(first.run_id.clone());
+    let mut found: Vec<TiRow> = Vec::new();
+    let (mut touched, mut missing) = (Vec::new(), None);
+    for run in runs {
+        match planned(app, run, &order).await {
+            Ok(tis) if tis.is_empty() && !order.selection.only_new => {}
+            Ok(tis) => {
+                found.extend(tis);
+                touched.push(run);
+            }
+            Err(problem) if problem.is_not_found() && runs.len() > 1 => missing = Some(problem),
+            Err(problem) => return Err(problem),
+        }
+    }
+    match missing {
+        Some(problem) if touched.is_empty() => return Err(problem),
+        _ => {}
+    }
+    let Some((first, more)) = touched.split_first().filter(|_| !dry_run) else { return Ok(found) };
+    order.run_id = first.run_id.clone();
+    order.more_runs = more.iter().map(|run| run.run_id.clone()).collect();
+    place(app, &Order::Clear(order), None).await?;
+    let mut now = Vec::with_capacity(found.len());
+    for run in touched {
+        let rows = task_instance::of_run(app.store(), run.id).await?;
+        now.extend(rows.into_iter().filter(|row| found.iter().any(|ti| ti.id == row.id)));
+    }
+    Ok(now)
 }
 
 /// Airflow: `ClearTaskInstancesBody`.
@@ -46,6 +87,8 @@ struct Wanted {
     future: bool,
     reset_dag_runs: bool,
     latest: bool,
+    prevent_running: bool,
+    note: Option<String>,
     dates: (Option<jiff::Timestamp>, Option<jiff::Timestamp>),
 }
 
@@ -60,6 +103,8 @@ impl Wanted {
         let future = body.optional("include_future").unwrap_or(false);
         let reset_dag_runs = body.optional("reset_dag_runs").unwrap_or(true);
         let latest = body.optional("run_on_latest_version").unwrap_or(false);
+        let prevent_running = body.optional("prevent_running_task").unwrap_or(false);
+        let note = note_of(&mut body).value();
         let dates = (body.optional("start_date"), body.optional("end_date"));
         let run_id = body.optional::<String>("dag_run_id").and_then(|text| {
             let read = RunId::new(&text);
@@ -69,26 +114,48 @@ impl Wanted {
             }
             read.ok()
         });
-        let task_ids = task_ids(&mut body);
+        let (task_ids, items) = task_ids(&mut body);
         body.close()?;
-        let selection =
-            Selection { task_ids, include_upstream, include_downstream, only_failed, only_running };
-        Ok(Self { dry_run, run_id, selection, past, future, reset_dag_runs, latest, dates })
+        let selection = Selection {
+            task_ids,
+            items,
+            include_upstream,
+            include_downstream,
+            only_failed,
+            only_running,
+            only_new: false,
+        };
+        Ok(Self {
+            dry_run,
+            run_id,
+            selection,
+            past,
+            future,
+            reset_dag_runs,
+            latest,
+            prevent_running,
+            note,
+            dates,
+        })
     }
 }
 
-/// Names, or pairs of a name and a map index.
-fn task_ids(body: &mut Body) -> Vec<TaskId> {
+/// Names of tasks and groups, and pairs of a task's name and a map index.
+fn task_ids(body: &mut Body) -> (Vec<TaskId>, Vec<(TaskId, i32)>) {
     let given: Vec<Value> = body.optional("task_ids").unwrap_or_default();
-    let mut found = Vec::new();
+    let (mut names, mut items) = (Vec::new(), Vec::new());
     for entry in given {
-        let name = entry.as_str().or_else(|| match entry.as_array()?.as_slice() {
-            [name, index] if index.is_i64() => name.as_str(),
-            _ => None,
-        });
-        match name.map(TaskId::new) {
-            Some(Ok(task_id)) => found.push(task_id),
-            Some(Err(error)) => {
+        let pair = match entry.as_array().map(Vec::as_slice) {
+            Some([name, index]) => {
+                let index = index.as_i64().and_then(|index| i32::try_from(index).ok());
+                name.as_str().zip(index.map(Some))
+            }
+            _ => entry.as_str().map(|name| (name, None)),
+        };
+        match pair.map(|(name, index)| (TaskId::new(name), index)) {
+            Some((Ok(task_id), Some(index))) => items.push((task_id, index)),
+            Some((Ok(task_id), None)) => names.push(task_id),
+            Some((Err(error), _)) => {
                 let text = format!("Value error, {error}");
                 body.complain("value_error", "task_ids", text, Value::Null);
             }
@@ -98,7 +165,7 @@ fn task_ids(body: &mut Body) -> Vec<TaskId> {
             }
         }
     }
-    found
+    (names, items)
 }
 
 async fn clear(
@@ -110,60 +177,128 @@ async fn clear(
     let dag_id = names.dag_id()?;
     let wanted = Wanted::read(body)?;
     app.dag(&dag_id).await?;
-    let runs = runs(&app, &names, &wanted).await?;
-    let mut cleared: Vec<TiRow> = Vec::new();
-    for run in &runs {
-        let order = Clear {
-            dag_id: dag_id.clone(),
-            run_id: run.run_id.clone(),
-            selection: wanted.selection.clone(),
-            reset_dag_run: wanted.reset_dag_runs,
-            run_on_latest_version: wanted.latest,
-            actor: Some(caller.name.clone()),
-        };
-        let tis = planned(&app, run, &order).await?;
-        if !wanted.dry_run && !tis.is_empty() {
-            place(&app, &Order::Clear(order), None).await?;
-            let keys: Vec<_> = tis.iter().map(|row| row.id).collect();
-            let now = task_instance::of_run(app.store(), run.id).await?;
-            cleared.extend(now.into_iter().filter(|row| keys.contains(&row.id)));
-        } else {
-            cleared.extend(tis);
-        }
-    }
+    let runs = runs(&app, &dag_id, &wanted).await?;
+    let dry_run = wanted.dry_run;
+    let order = |run_id| Clear {
+        dag_id,
+        run_id,
+        more_runs: Vec::new(),
+        selection: wanted.selection,
+        prevent_running_task: wanted.prevent_running,
+        note: wanted.note,
+        reset_dag_run: wanted.reset_dag_runs,
+        run_on_latest_version: wanted.latest,
+        actor: Some(caller.name),
+    };
+    let cleared = over(&app, &runs, order, dry_run).await?;
     tis_of::page(&app, &cleared).await.map(Json)
 }
 
 /// The runs of a clear: one, with those before or after it if asked for, or those of a range.
-async fn runs(app: &App, names: &Names, wanted: &Wanted) -> Result<Vec<RunRow>, Problem> {
-    let dag_id = names.dag_id()?;
-    let mut filter = RunFilter { dag_ids: vec![dag_id.to_string()], ..RunFilter::default() };
+async fn runs(app: &App, dag_id: &DagId, wanted: &Wanted) -> Result<Vec<RunRow>, Problem> {
     if let Some(run_id) = &wanted.run_id {
-        let run = runs_of::find(app, &dag_id, run_id).await?;
-        if !wanted.past && !wanted.future {
-            return Ok(vec![run]);
-        }
-        let Some(date) = run.logical_date else {
-            let text = format!(
-                "the run \"{run_id}\" has no logical date, so no runs are before or after it"
-            );
-            return Err(Problem::bad_request(text));
-        };
-        filter.logical_date_from = (!wanted.past).then_some(date);
-        filter.logical_date_to = (!wanted.future).then_some(date);
-    } else {
-        (filter.logical_date_from, filter.logical_date_to) = wanted.dates;
-        if wanted.dates == (None, None) {
-            let text = "name a run with `dag_run_id`, or a range with `start_date` and `end_date`";
-            return Err(Problem::bad_request(text));
-        }
+        let run = runs_of::find(app, dag_id, run_id).await?;
+        return across(app, run, wanted.past, wanted.future).await;
     }
-    let paging = Paging { limit: RUNS_MAX, offset: 0 };
-    let way = (RunOrder::LogicalDate, Direction::Ascending);
-    let page = dag_run::list(app.store(), &filter, way.0, way.1, paging).await?;
-    if page.total > u64::from(RUNS_MAX) {
-        let text = format!("{} runs are too many for one clear; at most 100", page.total);
+    if wanted.dates == (None, None) {
+        let text = "name a run with `dag_run_id`, or a range with `start_date` and `end_date`";
         return Err(Problem::bad_request(text));
     }
+    dated(app, dag_id, wanted.dates).await
+}
+
+/// A run with those before or after it by logical date.
+pub(super) async fn across(
+    app: &App,
+    run: RunRow,
+    past: bool,
+    future: bool,
+) -> Result<Vec<RunRow>, Problem> {
+    if !past && !future {
+        return Ok(vec![run]);
+    }
+    let Some(date) = run.logical_date else {
+        let text = format!(
+            "the run \"{}\" has no logical date, so no runs are before or after it",
+            run.run_id
+        );
+        return Err(Problem::bad_request(text));
+    };
+    dated(app, &run.dag_id, ((!past).then_some(date), (!future).then_some(date))).await
+}
+
+async fn dated(
+    app: &App,
+    dag_id: &DagId,
+    dates: (Option<jiff::Timestamp>, Option<jiff::Timestamp>),
+) -> Result<Vec<RunRow>, Problem> {
+    let most = u32::try_from(RUNS_PER_ORDER_MAX).unwrap_or(u32::MAX);
+    let page = dag_run::dated(app.store(), dag_id, dates, most).await?;
+    if page.total > u64::from(most) {
+        return Err(too_many(page.total));
+    }
     Ok(page.rows)
+}
+
+fn too_many(runs: u64) -> Problem {
+    let text = format!("{runs} runs are too many at once; at most {RUNS_PER_ORDER_MAX}");
+    Problem::bad_request(text)
+}
+
+/// Airflow: `BulkDAGRunClearBody`; a dry run, the default, lists what would run again.
+async fn clear_runs(
+    State(app): State<App>,
+    caller: Caller,
+    names: Names,
+    mut body: Body,
+) -> Result<Response, Problem> {
+    let dag_id = names.dag_id()?;
+    let dry_run = body.optional("dry_run").unwrap_or(true);
+    let only_failed = body.optional("only_failed").unwrap_or(false);
+    let only_new: bool = body.optional("only_new").unwrap_or(false);
+    let latest = body.optional("run_on_latest_version").unwrap_or(only_new);
+    let note = note_of(&mut body);
+    let given: Vec<Value> = body.optional("dag_runs").unwrap_or_default();
+    body.close()?;
+    app.dag(&dag_id).await?;
+    if given.len() > RUNS_PER_ORDER_MAX {
+        return Err(too_many(given.len() as u64));
+    }
+    let mut runs = Vec::with_capacity(given.len());
+    for (at, given) in given.into_iter().enumerate() {
+        let mut one = Body::of(given, vec!["body".into(), "dag_runs".into(), at.into()])?;
+        let run_id: String = one.required("dag_run_id");
+        let of: Option<String> = one.optional("dag_id");
+        one.close()?;
+        if of.is_some_and(|of| dag_id != *of) {
+            let text = format!("`dag_runs` names a run of another dag than \"{dag_id}\"");
+            return Err(Problem::bad_request(text));
+        }
+        let run_id = RunId::new(&run_id).map_err(|_| no_run(dag_id.as_str(), &run_id))?;
+        runs.push(runs_of::find(&app, &dag_id, &run_id).await?);
+    }
+    let order = |run_id| Clear {
+        dag_id: dag_id.clone(),
+        run_id,
+        more_runs: Vec::new(),
+        selection: Selection { only_failed, only_new, ..Selection::default() },
+        prevent_running_task: false,
+        note: None,
+        reset_dag_run: true,
+        run_on_latest_version: latest,
+        actor: Some(caller.name.clone()),
+    };
+    let tis = over(&app, &runs, order, dry_run).await?;
+    if dry_run {
+        return Ok(Json(cleared_page(&app, &tis).await?).into_response());
+    }
+    let mut rows = Vec::with_capacity(runs.len());
+    for run in &runs {
+        if note.is_given() {
+            place(&app, &run_note(run, &note, &caller.name), None).await?;
+        }
+        rows.push(runs_of::find(&app, &dag_id, &run.run_id).await?);
+    }
+    let total = rows.len() as u64;
+    Ok(Json(runs_of::shape_page(&app, Page { rows, total }).await?).into_response())
 }

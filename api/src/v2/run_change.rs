@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use millrace_core::engine::{Clear, Order, Selection};
 use millrace_core::ids::{DagId, RunId};
+use millrace_core::record::{RunRow, TiRow};
 use millrace_core::state::RunState;
 use serde_json::Value;
 
@@ -74,19 +75,11 @@ async fn patch(
         state = state.filter(|_| mask.iter().any(|name| name == "state"));
         note = note.only_if(mask.iter().any(|name| name == "note"));
     }
-    runs_of::find(&app, &dag_id, &run_id).await?;
-    let actor = Some(caller.name);
+    let run = runs_of::find(&app, &dag_id, &run_id).await?;
     if note.is_given() {
-        let order = Order::Note {
-            dag_id: dag_id.clone(),
-            run_id: run_id.clone(),
-            task_id: None,
-            map_index: -1,
-            note: note.clone().value(),
-            actor: actor.clone(),
-        };
-        place(&app, &order, None).await?;
+        place(&app, &run_note(&run, &note, &caller.name), None).await?;
     }
+    let actor = Some(caller.name);
     let mut waiting = None;
     if let Some(state) = state {
         let (dag_id, run_id) = (dag_id.clone(), run_id.clone());
@@ -121,6 +114,24 @@ async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// The order that sets a run's note.
+pub(super) fn run_note(run: &RunRow, note: &Given<String>, actor: &str) -> Order {
+    Order::Note {
+        dag_id: run.dag_id.clone(),
+        run_id: run.run_id.clone(),
+        task_id: None,
+        map_index: -1,
+        note: note.clone().value(),
+        actor: Some(actor.to_owned()),
+    }
+}
+
+/// The answer to a dry run of a clear.
+pub(super) async fn cleared_page(app: &App, tis: &[TiRow]) -> Result<ClearedPage, Problem> {
+    let task_instances = tis_of::shapes(app, tis).await?;
+    Ok(ClearedPage { task_instances, total_entries: tis.len() as u64 })
+}
+
 /// Airflow: `DAGRunClearBody`; a dry run, the default, lists what would run again.
 async fn clear_run(
     State(app): State<App>,
@@ -131,37 +142,29 @@ async fn clear_run(
     let (dag_id, run_id): (DagId, RunId) = (names.dag_id()?, names.run_id()?);
     let dry_run = body.optional("dry_run").unwrap_or(true);
     let only_failed = body.optional("only_failed").unwrap_or(false);
-    // New tasks come with the newest version; the engine adds them.
     let only_new: bool = body.optional("only_new").unwrap_or(false);
+    // New tasks come with the newest version; the engine adds them.
     let latest = body.optional("run_on_latest_version").unwrap_or(only_new);
     let note = note_of(&mut body);
     body.close()?;
     let run = runs_of::find(&app, &dag_id, &run_id).await?;
-    let order = Clear {
+    let order = |run_id| Clear {
         dag_id: dag_id.clone(),
-        run_id: run_id.clone(),
-        selection: Selection { only_failed, ..Selection::default() },
+        run_id,
+        more_runs: Vec::new(),
+        selection: Selection { only_failed, only_new, ..Selection::default() },
+        prevent_running_task: false,
+        note: None,
         reset_dag_run: true,
         run_on_latest_version: latest,
         actor: Some(caller.name.clone()),
     };
+    if note.is_given() && !dry_run {
+        place(&app, &run_note(&run, &note, &caller.name), None).await?;
+    }
+    let tis = clear::over(&app, std::slice::from_ref(&run), order, dry_run).await?;
     if dry_run {
-        let tis = clear::planned(&app, &run, &order).await?;
-        let task_instances = tis_of::shapes(&app, &tis).await?;
-        let total_entries = tis.len() as u64;
-        return Ok(Json(ClearedPage { task_instances, total_entries }).into_response());
+        return Ok(Json(cleared_page(&app, &tis).await?).into_response());
     }
-    if note.is_given() {
-        let order = Order::Note {
-            dag_id: dag_id.clone(),
-            run_id: run_id.clone(),
-            task_id: None,
-            map_index: -1,
-            note: note.value(),
-            actor: Some(caller.name),
-        };
-        place(&app, &order, None).await?;
-    }
-    place(&app, &Order::Clear(order), None).await?;
     Ok(Json(runs_of::find_shape(&app, &dag_id, &run_id).await?).into_response())
 }

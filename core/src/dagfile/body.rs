@@ -75,6 +75,7 @@ pub(crate) fn read(
     }
     if let Some(dag) = &mut dag {
         dag.graph = wiring.graph();
+        dag.groups = outline.task_groups();
         dag.tasks = built.into_iter().map(|built| built.task).collect();
         wiring.prioritise(&mut dag.tasks);
         for task in &mut dag.tasks {
@@ -183,6 +184,7 @@ impl<'n> Reader<'_, '_, '_, 'n> {
                 ..Callbacks::default()
             },
             tasks: Vec::new(),
+            groups: Vec::new(),
             graph: petgraph::graph::DiGraph::new(),
             dag_id: dag_id?,
         })

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use crate::dag::TaskGroup;
 use crate::ids::TaskId;
 
 use super::fields::{self, Fields, Owner};
@@ -37,6 +38,7 @@ pub(crate) struct Group<'a> {
     pub(crate) parent: Option<usize>,
     /// What its tasks are named after: its own or the nearest prefixing parent's name and a dot.
     prefix: String,
+    tooltip: Option<String>,
     pub(crate) needs: Option<&'a Node>,
     pub(crate) defaults: Option<&'a Node>,
 }
@@ -84,6 +86,25 @@ impl<'a> Outline<'a> {
         whole.or_else(|| self.groups.iter().position(|group| group.label == name))
     }
 
+    /// The groups with their tasks; a draft's place is its task's.
+    pub(crate) fn task_groups(&self) -> Vec<TaskGroup> {
+        let mut groups: Vec<TaskGroup> = self
+            .groups
+            .iter()
+            .map(|group| TaskGroup {
+                group_id: group.id.clone(),
+                tooltip: group.tooltip.clone(),
+                tasks: Vec::new(),
+            })
+            .collect();
+        for (task, draft) in self.drafts.iter().enumerate() {
+            for group in self.around(draft.group) {
+                groups[group].tasks.push(task);
+            }
+        }
+        groups
+    }
+
     fn add_groups(
         &mut self,
         report: &mut Report<'_>,
@@ -118,6 +139,9 @@ impl<'a> Outline<'a> {
                 id,
                 label: name,
                 parent,
+                tooltip: fields
+                    .value("tooltip")
+                    .and_then(|node| value::text(report, "tooltip", node)),
                 needs: fields.node("needs"),
                 defaults: fields.node("default_args"),
             });

@@ -9,65 +9,145 @@ use serde_json::{Value, json};
 use super::Engine;
 use super::apply::run_event;
 use super::create::assemble;
-use super::event::{Clear, Refusal};
+use super::event::{Clear, RUNS_PER_ORDER_MAX, Refusal};
 use super::layout::Layout;
-use super::order::{Answer, conflict, no_run};
+use super::order::{Answer, conflict, invalid, no_run};
 use super::run::{Past, Run};
 use super::select::{Scope, select};
 use super::step::Step;
 use super::transition::TaskEvent;
 use crate::dag::Dag;
+use crate::ids::{DagId, RunId};
 use crate::record::{Change, RunKey, TiKey, TiRow};
 use crate::state::TaskState;
 
-/// The task instances that a clear would reset, in the order of `rows`. The DAG is that of the
-/// version which the run will have: its own, or the newest with `run_on_latest_version`.
+/// The task instances that a clear would reset in one run, in the order of `rows`. The DAG is that
+/// of the version which the run will have: its own, or the newest with `run_on_latest_version`.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] for a task that does not exist.
+/// [`Refusal::NotFound`] for a task that does not exist, [`Refusal::Conflict`] for one that runs
+/// and must not be stopped.
 pub fn plan_clear(dag: &Dag, rows: &[TiRow], clear: &Clear) -> Result<Vec<TiKey>, Refusal> {
-    let selected = select(dag, rows, &clear.selection, Scope::WithSetups)?;
-    Ok(selected
-        .into_iter()
-        .filter(|row| row.state != TaskState::Removed || dag.task(row.task_id.as_str()).is_some())
-        .map(|row| row.id)
-        .collect())
+    let mut selected = select(dag, rows, &clear.selection, Scope::WithSetups)?;
+    selected
+        .retain(|row| row.state != TaskState::Removed || dag.task(row.task_id.as_str()).is_some());
+    let runs = |row: &&&TiRow| row.state == TaskState::Running;
+    if let Some(row) = selected.iter().find(runs).filter(|_| clear.prevent_running_task) {
+        return Err(conflict(format!("task \"{}\" runs; nothing was cleared", row.task_id)));
+    }
+    Ok(selected.into_iter().map(|row| row.id).collect())
+}
+
+/// What came with another version.
+struct Moved {
+    /// Instances that had been removed and have a task again.
+    back: Vec<TiKey>,
+    /// Whether there are tasks that had no instance.
+    has_new: bool,
 }
 
 impl Engine {
+    /// Clears in every run or, when one of them refuses, in none.
     pub(super) fn clear(&mut self, step: &mut Step, clear: &Clear) -> Answer {
-        let key = self.find(&clear.dag_id, &clear.run_id)?;
         let newest = match (clear.run_on_latest_version, self.dags.get(&clear.dag_id)) {
             (true, Some(entry)) => Some(entry.layout.clone().ok_or_else(|| {
                 conflict(format!("the text of dag \"{}\" cannot be read", clear.dag_id))
             })?),
             _ => None,
         };
-        let Some(run) = self.runs.get(&key) else {
-            return Err(no_run(&clear.dag_id, &clear.run_id));
+        let plan = |run: &Run| {
+            let rows: Vec<TiRow> = run.tis.iter().map(|ti| ti.row().clone()).collect();
+            plan_clear(&newest.as_ref().unwrap_or(&run.layout).dag, &rows, clear)
         };
-        let rows: Vec<TiRow> = run.tis.iter().map(|ti| ti.row().clone()).collect();
-        let dag = Arc::clone(&newest.as_ref().unwrap_or(&run.layout).dag);
-        let mut planned = plan_clear(&dag, &rows, clear)?;
-        if let Some(layout) = newest {
-            planned.extend(self.move_to(step, key, &layout));
+        let plans = self.plan_each(&clear.dag_id, &clear.run_id, &clear.more_runs, plan)?;
+        let mut answer = Vec::new();
+        for (key, planned) in plans {
+            self.clear_run(step, key, planned, clear, newest.as_ref(), &mut answer);
         }
-        let answer = self.clear_instances(step, key, &planned);
-        let Some(run) = self.runs.get(&key) else { return Ok(answer) };
+        Ok(Value::Array(answer))
+    }
+
+    /// What is planned in each of the runs that an order names. A task that only some of them have
+    /// is no mistake when there are several.
+    pub(super) fn plan_each<T: Default>(
+        &self,
+        dag_id: &DagId,
+        first: &RunId,
+        more: &[RunId],
+        plan: impl Fn(&Run) -> Result<T, Refusal>,
+    ) -> Result<Vec<(RunKey, T)>, Refusal> {
+        if more.len() >= RUNS_PER_ORDER_MAX {
+            let text = format!(
+                "{} dag runs are too many for one order; at most {RUNS_PER_ORDER_MAX}",
+                more.len() + 1
+            );
+            return Err(invalid("dag_run_ids", text));
+        }
+        let mut plans = Vec::with_capacity(more.len() + 1);
+        let mut missing = None;
+        for run_id in std::iter::once(first).chain(more) {
+            let key = self.find(dag_id, run_id)?;
+            let run = self.runs.get(&key).ok_or_else(|| no_run(dag_id, run_id))?;
+            match plan(run) {
+                Ok(planned) => plans.push((key, planned)),
+                Err(refusal @ Refusal::NotFound { .. }) => {
+                    missing.get_or_insert(refusal);
+                }
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        match missing {
+            Some(refusal) if plans.is_empty() => Err(refusal),
+            _ => Ok(plans),
+        }
+    }
+
+    fn clear_run(
+        &mut self,
+        step: &mut Step,
+        key: RunKey,
+        mut planned: Vec<TiKey>,
+        clear: &Clear,
+        newest: Option<&Arc<Layout>>,
+        answer: &mut Vec<Value>,
+    ) {
+        let mut has_new = false;
+        if let Some(moved) = newest.and_then(|layout| self.move_to(step, key, layout)) {
+            has_new = moved.has_new;
+            planned.extend(moved.back);
+        }
+        let cleared = self.clear_instances(step, key, &planned);
+        for ti in planned.iter().filter(|_| clear.note.is_some()) {
+            self.note_ti(step, key, *ti, clear.note.as_deref());
+        }
+        let Some(run) = self.runs.get(&key) else { return };
         let row = run.cell.row();
         let mut event = run_event(step, row, "cleared", None, None);
-        event.detail = Some(json!({ "task_instances": answer }));
+        event.detail = Some(json!({ "task_instances": cleared }));
         event.to = None;
         let was_ended = row.state.is_terminal();
         step.rest.push(Change::Event(event));
-        if was_ended && clear.reset_dag_run && !planned.is_empty() {
+        if was_ended && clear.reset_dag_run && (has_new || !planned.is_empty()) {
             self.requeue(step, key, true);
         }
-        Ok(answer)
+        answer.extend(cleared);
+    }
+
+    fn note_ti(&mut self, step: &mut Step, run: RunKey, ti: TiKey, note: Option<&str>) {
+        let Some(&(_, slot)) = self.tis.get(&ti) else { return };
+        if let Some(run) = self.runs.get_mut(&run) {
+            run.ti_mut(slot).cell.edit(|row| row.note = note.map(str::to_owned));
+        }
+        step.rest.push(Change::Note { run, ti: Some(ti), note: note.map(str::to_owned) });
     }
 
     /// Clears task instances of a run; answers them as they were.
-    pub(super) fn clear_instances(&mut self, step: &mut Step, key: RunKey, tis: &[TiKey]) -> Value {
+    pub(super) fn clear_instances(
+        &mut self,
+        step: &mut Step,
+        key: RunKey,
+        tis: &[TiKey],
+    ) -> Vec<Value> {
         let mut answer = Vec::with_capacity(tis.len());
         for ti in tis {
             let Some(&(_, slot)) = self.tis.get(ti) else { continue };
@@ -75,6 +155,7 @@ impl Engine {
             let row = run.ti(slot).row();
             answer.push(json!({
                 "id": row.id,
+                "run_id": run.cell.row().run_id,
                 "task_id": row.task_id,
                 "map_index": row.map_index,
                 "state": row.state,
@@ -82,7 +163,7 @@ impl Engine {
             }));
             self.clear_one(step, key, slot);
         }
-        Value::Array(answer)
+        answer
     }
 
     fn clear_one(&mut self, step: &mut Step, key: RunKey, slot: u32) {
@@ -103,11 +184,11 @@ impl Engine {
     }
 
     /// Moves a run to another version: new tasks get instances, instances of tasks that are gone
-    /// become removed. Answers those that are back.
-    fn move_to(&mut self, step: &mut Step, key: RunKey, layout: &Arc<Layout>) -> Vec<TiKey> {
-        let Some(run) = self.runs.get(&key) else { return Vec::new() };
+    /// become removed. None when it has that version already.
+    fn move_to(&mut self, step: &mut Step, key: RunKey, layout: &Arc<Layout>) -> Option<Moved> {
+        let run = self.runs.get(&key)?;
         if run.layout.version == layout.version {
-            return Vec::new();
+            return None;
         }
         let gone: Vec<u32> = run
             .slots()
@@ -123,8 +204,10 @@ impl Engine {
             });
         }
         self.take_out(key);
-        let Some(old) = self.runs.remove(&key) else { return Vec::new() };
+        let old = self.runs.remove(&key)?;
+        let before = old.tis.len();
         let moved = self.reassemble(step, old, layout);
+        let has_new = moved.tis.len() > before;
         let back = moved
             .slots()
             .filter(|&slot| {
@@ -134,7 +217,7 @@ impl Engine {
             .collect();
         self.insert_run(moved);
         self.enter_run(step, key);
-        back
+        Some(Moved { back, has_new })
     }
 
     /// Takes a run out of all lines and sets, but leaves it in memory.

@@ -167,12 +167,36 @@ pub struct Trigger {
     pub actor: Option<String>,
 }
 
-/// Which task instances of one run, relative to named tasks.
+/// The most dag runs that one clear or mark is about.
+pub const RUNS_PER_ORDER_MAX: usize = 100;
+
+impl Order {
+    /// The runs that must be in memory before the order is given to the engine.
+    pub fn runs(&self) -> Option<(&DagId, Vec<&RunId>)> {
+        fn several<'a>(first: &'a RunId, more: &'a [RunId]) -> Vec<&'a RunId> {
+            std::iter::once(first).chain(more).collect()
+        }
+        match self {
+            Self::Clear(clear) => Some((&clear.dag_id, several(&clear.run_id, &clear.more_runs))),
+            Self::Mark(mark) => Some((&mark.dag_id, several(&mark.run_id, &mark.more_runs))),
+            Self::MarkRun { dag_id, run_id, .. }
+            | Self::DeleteRun { dag_id, run_id, .. }
+            | Self::Note { dag_id, run_id, .. } => Some((dag_id, vec![run_id])),
+            Self::Trigger(_) | Self::Pause { .. } | Self::SetPool(_) | Self::DeletePool { .. } => {
+                None
+            }
+        }
+    }
+}
+
+/// Which task instances of a run, relative to named tasks.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Selection {
-    /// The tasks named; empty means all.
+    /// The tasks and task groups named; all tasks when this and `items` are empty.
     pub task_ids: Vec<TaskId>,
+    /// Single mapped items: a task and its map index, -1 where it is not mapped.
+    pub items: Vec<(TaskId, i32)>,
     /// Also everything upstream of them.
     pub include_upstream: bool,
     /// Also everything downstream of them.
@@ -181,6 +205,15 @@ pub struct Selection {
     pub only_failed: bool,
     /// Only instances that run.
     pub only_running: bool,
+    /// None of the run's instances: only those that a newer version adds.
+    pub only_new: bool,
+}
+
+impl Selection {
+    /// Whether it names nothing, and so means every task.
+    pub fn is_all(&self) -> bool {
+        self.task_ids.is_empty() && self.items.is_empty()
+    }
 }
 
 /// A clear: the selected task instances run again, their tries and logs are kept.
@@ -190,8 +223,18 @@ pub struct Clear {
     pub dag_id: DagId,
     /// The run.
     pub run_id: RunId,
+    /// Further runs in which the same is cleared, in the same transaction; with the first at most
+    /// [`RUNS_PER_ORDER_MAX`].
+    #[serde(default)]
+    pub more_runs: Vec<RunId>,
     /// Which task instances.
     pub selection: Selection,
+    /// Whether it is refused when a selected task instance runs (Airflow: `prevent_running_task`).
+    #[serde(default)]
+    pub prevent_running_task: bool,
+    /// A note for the cleared task instances.
+    #[serde(default)]
+    pub note: Option<String>,
     /// Whether a finished run is queued again (Airflow: `reset_dag_runs`).
     pub reset_dag_run: bool,
     /// Whether the run moves to the newest version of the DAG; else it keeps its own.
@@ -207,6 +250,9 @@ pub struct Mark {
     pub dag_id: DagId,
     /// The run.
     pub run_id: RunId,
+    /// Further runs in which the same is marked, as for a clear.
+    #[serde(default)]
+    pub more_runs: Vec<RunId>,
     /// Which task instances.
     pub selection: Selection,
     /// `success`, `failed` or `skipped`.

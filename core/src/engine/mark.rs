@@ -3,17 +3,18 @@
 //!
 //! [`plan_mark`] says which, for a dry run and for the order itself.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Engine;
 use super::apply::run_event;
 use super::event::{Mark, Refusal};
-use super::order::{Answer, invalid, no_run};
+use super::order::{Answer, invalid};
+use super::run::Run;
 use super::select::{Scope, select, walk};
 use super::step::Step;
 use super::transition::TaskEvent;
 use crate::dag::{Dag, TaskIndex};
-use crate::record::{Change, TiKey, TiRow};
+use crate::record::{Change, RunKey, TiKey, TiRow};
 use crate::state::TaskState;
 
 /// What a mark would do.
@@ -54,32 +55,47 @@ pub fn plan_mark(dag: &Dag, rows: &[TiRow], mark: &Mark) -> Result<MarkPlan, Ref
 }
 
 impl Engine {
+    /// Marks in every run or, when one of them refuses, in none.
     pub(super) fn mark(&mut self, step: &mut Step, mark: &Mark) -> Answer {
-        let key = self.find(&mark.dag_id, &mark.run_id)?;
-        let Some(run) = self.runs.get(&key) else {
-            return Err(no_run(&mark.dag_id, &mark.run_id));
+        let plan = |run: &Run| {
+            let rows: Vec<TiRow> = run.tis.iter().map(|ti| ti.row().clone()).collect();
+            plan_mark(&run.layout.dag, &rows, mark)
         };
-        let rows: Vec<TiRow> = run.tis.iter().map(|ti| ti.row().clone()).collect();
-        let plan = plan_mark(&run.layout.dag, &rows, mark)?;
-        let event = match mark.state {
+        let plans = self.plan_each(&mark.dag_id, &mark.run_id, &mark.more_runs, plan)?;
+        let mut answer = Vec::new();
+        for (key, plan) in plans {
+            answer.extend(self.mark_run_tis(step, key, &plan, mark.state));
+        }
+        Ok(Value::Array(answer))
+    }
+
+    fn mark_run_tis(
+        &mut self,
+        step: &mut Step,
+        key: RunKey,
+        plan: &MarkPlan,
+        state: TaskState,
+    ) -> Vec<Value> {
+        let event = match state {
             TaskState::Success => TaskEvent::ForcedSuccess,
             TaskState::Skipped => TaskEvent::ForcedSkipped,
             _ => TaskEvent::ForcedFailed,
         };
-        let reason = format!("marked {} by hand", mark.state);
+        let reason = format!("marked {state} by hand");
         let mut answer = Vec::with_capacity(plan.marked.len());
         for ti in &plan.marked {
             let Some(&(_, slot)) = self.tis.get(ti) else { continue };
-            self.kill(step, key, slot, Some(mark.state), &reason);
+            self.kill(step, key, slot, Some(state), &reason);
             let now = step.now;
             self.apply(step, key, slot, event, |row| {
                 row.end_date = Some(now);
                 row.retry_at = None;
                 row.reason = Some(reason.clone());
             });
-            if let Some(row) = self.ti(*ti) {
+            if let (Some(row), Some(run)) = (self.ti(*ti), self.run(key)) {
                 answer.push(json!({
                     "id": row.id,
+                    "run_id": run.run_id,
                     "task_id": row.task_id,
                     "map_index": row.map_index,
                     "state": row.state,
@@ -87,16 +103,15 @@ impl Engine {
             }
         }
         self.clear_instances(step, key, &plan.cleared);
-        let answer = serde_json::Value::Array(answer);
-        let Some(run) = self.runs.get(&key) else { return Ok(answer) };
+        let Some(run) = self.runs.get(&key) else { return answer };
         let mut event = run_event(step, run.cell.row(), "marked", None, None);
         event.to = None;
-        event.detail = Some(json!({ "state": mark.state, "task_instances": answer }));
+        event.detail = Some(json!({ "state": state, "task_instances": answer }));
         let was_ended = run.cell.state().is_terminal();
         step.rest.push(Change::Event(event));
         if was_ended && !plan.cleared.is_empty() {
             self.requeue(step, key, true);
         }
-        Ok(answer)
+        answer
     }
 }

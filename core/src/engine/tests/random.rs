@@ -10,6 +10,7 @@ use crate::dag::{Dag, Task};
 use crate::engine::{
     Clear, Effects, Engine, EngineConfig, Event, Mark, Order, SCHEDULER, Selection, Trigger,
 };
+use crate::ids::RunId;
 use crate::operator::Place;
 use crate::record::{AttemptKey, PoolRow, RunRow, TiRow};
 use crate::state::{RunState, RunType, TaskState, TriggerRule, TriggeredBy};
@@ -190,10 +191,16 @@ fn random_clear(world: &World, random: &mut Lcg) -> Vec<Event> {
         include_downstream: random.below(2) == 0,
         ..Selection::default()
     };
+    let others = runs.iter().filter(|other| other.dag_id == run.dag_id && other.id != run.id);
+    let more: Vec<RunId> = match random.below(3) {
+        0 => others.take(2).map(|other| other.run_id.clone()).collect(),
+        _ => Vec::new(),
+    };
     let order = match random.below(4) {
         0 => Order::Mark(Mark {
             dag_id: run.dag_id.clone(),
             run_id: run.run_id.clone(),
+            more_runs: more,
             selection,
             state: [TaskState::Success, TaskState::Failed, TaskState::Skipped][random.below(3)],
             actor: None,
@@ -207,17 +214,24 @@ fn random_clear(world: &World, random: &mut Lcg) -> Vec<Event> {
         kind => Order::Clear(Clear {
             dag_id: run.dag_id.clone(),
             run_id: run.run_id.clone(),
+            more_runs: more,
             selection,
+            prevent_running_task: false,
+            note: None,
             reset_dag_run: true,
             run_on_latest_version: kind == 2,
             actor: None,
         }),
     };
     let mut events = Vec::new();
-    if run.state.is_terminal() {
+    let wanted = order.runs().map(|(_, wanted)| wanted).unwrap_or_default();
+    let is_wanted = |other: &&&RunRow| {
+        other.dag_id == run.dag_id && wanted.contains(&&other.run_id) && other.state.is_terminal()
+    };
+    for run in runs.iter().filter(is_wanted) {
         let tis: Vec<TiRow> = world.rows.tis_of(run.id);
         let dag = std::sync::Arc::clone(&world.dags[&run.version]);
-        events.push(Event::RunLoaded { run: Box::new(run.clone()), tis, dag });
+        events.push(Event::RunLoaded { run: Box::new((*run).clone()), tis, dag });
     }
     events.push(Event::Order(Box::new(order)));
     events

@@ -92,6 +92,7 @@ pub(super) fn dag(name: &str, tasks: Vec<(Task, &[&str])>) -> Dag {
         }
     }
     Dag {
+        groups: Vec::new(),
         dag_id: dag_id(name),
         dag_display_name: None,
         description: None,
@@ -218,21 +219,16 @@ impl World {
 
     /// Brings an ended run back for an order, as the shell does.
     fn load_for(&mut self, order: &Order) {
-        let (dag_id, run_id) = match order {
-            Order::Clear(clear) => (&clear.dag_id, &clear.run_id),
-            Order::Mark(mark) => (&mark.dag_id, &mark.run_id),
-            Order::MarkRun { dag_id, run_id, .. }
-            | Order::DeleteRun { dag_id, run_id, .. }
-            | Order::Note { dag_id, run_id, .. } => (dag_id, run_id),
-            _ => return,
-        };
-        if self.engine.find_run(dag_id, run_id).is_some() {
-            return;
+        let Some((dag_id, run_ids)) = order.runs() else { return };
+        for run_id in run_ids {
+            if self.engine.find_run(dag_id, run_id).is_some() {
+                continue;
+            }
+            let row = self.rows.runs.values().find(|r| r.dag_id == *dag_id && r.run_id == *run_id);
+            let Some(row) = row.cloned() else { continue };
+            let (tis, dag) = (self.rows.tis_of(row.id), Arc::clone(&self.dags[&row.version]));
+            self.step(Event::RunLoaded { run: Box::new(row), tis, dag });
         }
-        let row = self.rows.runs.values().find(|r| r.dag_id == *dag_id && r.run_id == *run_id);
-        let Some(row) = row.cloned() else { return };
-        let (tis, dag) = (self.rows.tis_of(row.id), Arc::clone(&self.dags[&row.version]));
-        self.step(Event::RunLoaded { run: Box::new(row), tis, dag });
     }
 
     pub(super) fn trigger(&mut self, dag: &str, date: &str) -> RunKey {
@@ -260,6 +256,9 @@ impl World {
             dag_id: row.dag_id.clone(),
             run_id: row.run_id.clone(),
             selection,
+            more_runs: Vec::new(),
+            prevent_running_task: false,
+            note: None,
             reset_dag_run: true,
             run_on_latest_version: false,
             actor: Some("ann".to_owned()),
@@ -271,6 +270,7 @@ impl World {
         let order = Order::Mark(Mark {
             dag_id: row.dag_id.clone(),
             run_id: row.run_id.clone(),
+            more_runs: Vec::new(),
             selection: Selection { task_ids: vec![task_id(task)], ..Selection::default() },
             state,
             actor: Some("ann".to_owned()),
