@@ -146,7 +146,9 @@ async fn several_runs_and_whole_groups() {
             body[key] = value.clone();
         }
         let got = server.post(path, &body).await.expect(200);
-        let got: Vec<String> = places(&got).iter().map(|text| text.replace('"', "")).collect();
+        let got = places(&got).into_iter().map(|text| text.replace('"', ""));
+        // The schedule's own run is later than all of them.
+        let got: Vec<String> = got.filter(|text| text.starts_with('r')).collect();
         assert_eq!(got, expected, "{more}");
     };
     check(json!({}), &["r2.flaky"]).await;
