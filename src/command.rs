@@ -21,6 +21,7 @@ mod runs;
 mod selected;
 mod standalone;
 mod tasks;
+mod test;
 mod token;
 mod trigger;
 mod validate;
@@ -48,6 +49,8 @@ pub(crate) enum Command {
     Db(db::Db),
     /// Check DAG files and say everything that is wrong with them
     Validate(validate::Validate),
+    /// Play the tests in DAG files, without a server and without running anything
+    Test(test::Test),
     /// Show every template of a DAG as it would be for a date
     Render(render::Render),
     /// Show when a DAG runs next
@@ -112,6 +115,7 @@ impl Command {
             Self::Api(command) => command.run(settings).await,
             Self::Db(command) => command.run(&settings).await,
             Self::Validate(command) => command.run(&settings),
+            Self::Test(command) => command.run(&settings),
             Self::Render(command) => command.run(&settings),
             Self::Next(command) => command.run(&settings),
             Self::Run(command) => command.run(&settings).await,

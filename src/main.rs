@@ -5,6 +5,7 @@
 mod command;
 mod failure;
 mod input;
+mod junit;
 mod local;
 mod masking;
 mod offline;
@@ -25,6 +26,7 @@ use crate::settings::Settings;
 const FIRST_STEPS: &str = "First steps:
   millrace standalone                                 start everything; it prints the address
   millrace validate dags/                             check DAG files before they are deployed
+  millrace test dags/                                 play the tests in the files
   millrace render dags/report.yaml --date 2025-08-22  see every template of a date
   millrace run dags/report.yaml                       run a DAG here and now, without a server
   millrace trigger report --wait                      start a run and watch it

@@ -7,6 +7,7 @@
 
 mod body;
 mod callback;
+mod cases;
 mod choose;
 mod compose;
 mod config;
@@ -21,6 +22,7 @@ mod instant;
 pub mod keys;
 mod lint;
 mod param;
+mod place;
 mod report;
 mod requirement;
 mod scalar;
@@ -50,9 +52,11 @@ use std::fmt::Write;
 use sha2::{Digest, Sha256};
 
 pub use callback::KINDS as CALLBACK_KINDS;
+pub use place::{Place, TaskPlaces};
 pub use split::{DOCUMENTS_MAX, FILE_BYTES_MAX, text_of};
 pub(crate) use suggest::nearest;
 
+use crate::cases::Case;
 use crate::dag::Dag;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::ids::DagId;
@@ -110,9 +114,15 @@ pub struct Document {
     pub text: String,
     /// How many lines of the file stand before it.
     pub line_offset: u32,
+    /// How many bytes of the file stand before it.
+    pub byte_offset: usize,
     /// The digest of its text and files, see [`content_hash`]. Of several DAGs in one document
     /// each has its own, so that a change of one is no new version of the others.
     pub content_hash: String,
+    /// The tests in the file, those of a broken DAG too as far as they can be read.
+    pub cases: Vec<Case>,
+    /// Where its tasks stand.
+    pub places: TaskPlaces,
 }
 
 /// What the readers of one document share.
@@ -123,6 +133,8 @@ pub(crate) struct Context<'a> {
     pub(crate) unread: Vec<String>,
     pub(crate) names: template_check::Names,
     pub(crate) renderer: &'a Renderer,
+    pub(crate) cases: Vec<Case>,
+    pub(crate) places: TaskPlaces,
 }
 
 /// Reads a file: one [`Document`] for each DAG, in file order. A file that holds none gives one
@@ -182,7 +194,7 @@ pub fn content_hash(text: &str, files: &BTreeMap<String, String>) -> String {
 
 impl Document {
     /// A document of which nothing is known but what is wrong.
-    fn bare(diagnostic: Diagnostic) -> Self {
+    pub fn bare(diagnostic: Diagnostic) -> Self {
         Self {
             dag: None,
             dag_id: None,
@@ -191,7 +203,10 @@ impl Document {
             unread: Vec::new(),
             text: String::new(),
             line_offset: 0,
+            byte_offset: 0,
             content_hash: String::new(),
+            cases: Vec::new(),
+            places: TaskPlaces::default(),
         }
     }
 }

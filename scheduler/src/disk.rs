@@ -86,15 +86,6 @@ fn unreadable(name: &str, message: &str) -> DagFile {
 }
 
 fn with_diagnostic(diagnostic: Diagnostic) -> DagFile {
-    let document = Document {
-        dag: None,
-        dag_id: None,
-        diagnostics: vec![diagnostic],
-        file_refs: Vec::new(),
-        unread: Vec::new(),
-        text: String::new(),
-        line_offset: 0,
-        content_hash: String::new(),
-    };
+    let document = Document::bare(diagnostic);
     DagFile { documents: vec![document], files: BTreeMap::new(), paths: Vec::new() }
 }

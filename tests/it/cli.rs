@@ -10,7 +10,7 @@ use crate::harness::{Metadata, Millrace, free_port, root, wait_for};
 
 /// Runs a command in `folder` without any server; its exit code, stdout and stderr.
 #[expect(clippy::disallowed_methods, reason = "tests start real programs")]
-fn offline(
+pub(crate) fn offline(
     folder: &Path,
     arguments: &[&str],
     environment: &[(&str, &str)],

@@ -15,6 +15,7 @@ mod failures;
 mod house;
 mod impossible;
 mod layering;
+mod offline;
 mod reference;
 mod schedule;
 mod second_oracle;

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use millrace_core::dagfile::keys::{DAG_KEYS, GROUP_KEYS, Key, KeyKind, Support, TASK_KEYS};
+use millrace_core::dagfile::keys::{
+    CASE_KEYS, DAG_KEYS, EXPECT_KEYS, GROUP_KEYS, Key, KeyKind, STUB_KEYS, Support, TASK_KEYS,
+};
 use millrace_core::operator::{FieldKind, OPERATORS, TextUse};
 
 use crate::harness::root;
@@ -27,6 +29,25 @@ tasks:
 - `data_intervals: true` gives the classic meaning: the logical date is the start of the interval that just ended.
 
 This page is made from the tables that the reader itself uses.
+";
+
+const CASES: &str = "
+## Tests in the file
+
+`cases:` of a DAG are played by `millrace test FILE` on the real engine, with a clock of their own, without a worker or a database. Tasks are not run: each gives what its stub says, else it succeeds and gives nothing. `when`, `choose` and `condition` are evaluated with what the stubs give.
+
+```yaml
+cases:
+  - name: a better model is deployed
+    date: 2025-08-22
+    stub: {train: {xcom: {accuracy: 0.91}}}
+    expect: {success: [deploy], skipped: [keep_old_model]}
+  - name: the second try counts
+    stub: {train: [{exit_code: 1}, {xcom: {accuracy: 0.5}}], probe: {choice: keep_old_model}}
+    expect: {not_run: [deploy], state: success}
+```
+
+`millrace test FILE --exhaustive` plays every outcome of the decisions and reports tasks that can never run, such as an `all_success` join below a branch.
 ";
 
 fn kind(kind: KeyKind) -> String {
@@ -116,6 +137,10 @@ fn the_dag_reference_is_fresh() {
     keys(&mut page, "Keys of any task", TASK_KEYS);
     keys(&mut page, "Keys of a task group", GROUP_KEYS);
     operators(&mut page);
+    page.push_str(CASES);
+    keys(&mut page, "Keys of a case", CASE_KEYS);
+    keys(&mut page, "Keys of a stub", STUB_KEYS);
+    keys(&mut page, "Keys of `expect`", EXPECT_KEYS);
     let path = root().join("docs/dag-reference.md");
     if std::env::var_os("MILLRACE_UPDATE").is_some() {
         std::fs::write(&path, &page).expect("written");

@@ -19,7 +19,9 @@ use super::schedule::Schedule;
 use super::source::Span;
 use super::template_check::{self, Names};
 use super::tree::{Entry, Node};
-use super::{Context, callback, config, param, requirement, schedule, task, value};
+use super::{
+    Context, TaskPlaces, callback, cases, config, param, requirement, schedule, task, value,
+};
 
 /// Keys of a DAG that dag-factory files put into `default_args`.
 const HOISTED: &[&str] = &["start_date", "end_date", "timezone"];
@@ -70,6 +72,10 @@ pub(crate) fn read(
     if dag.as_ref().is_some_and(|dag| dag.fail_fast) {
         graph::check_fail_fast(report, &built);
     }
+    context.places = TaskPlaces::of(&built);
+    let params = dag.as_ref().map(|dag| &dag.params);
+    context.cases =
+        cases::read(report, &fields, &cases::Subject { built: &built, params, zone: &zone });
     if cyclic || report.failed() {
         return None;
     }

@@ -14,7 +14,9 @@ use super::report::Report;
 use super::source::{Source, Span};
 use super::template_check::Names;
 use super::tree::{Kind, Node};
-use super::{Context, Document, Known, SourceFile, body, compose, content_hash, keys, value};
+use super::{
+    Context, Document, Known, SourceFile, TaskPlaces, body, compose, content_hash, keys, value,
+};
 
 /// The two shapes of a document.
 enum Shape {
@@ -87,6 +89,8 @@ impl<'s> Part<'s> {
             unread: Vec::new(),
             names: Names::default(),
             renderer: self.renderer,
+            cases: Vec::new(),
+            places: TaskPlaces::default(),
         }
     }
 
@@ -210,7 +214,10 @@ impl<'s> Part<'s> {
             unread: context.unread,
             text: self.source.slice(self.span).to_owned(),
             line_offset: line - 1,
+            byte_offset: self.span.start,
             content_hash: content_hash(&hashed, &files),
+            cases: context.cases,
+            places: context.places,
         }
     }
 }

@@ -4,9 +4,12 @@
 //! sentence about it. The readers look keys up here, unknown ones are answered from here, and an
 //! editor's schema can be made from here. Must not read values.
 
+mod case;
 mod dag;
 mod task;
 
+pub use case::{CASE_KEYS, EXPECT_KEYS, STUB_KEYS};
+pub(crate) use case::{ENDINGS, RUN_STATES};
 pub use dag::{DAG_KEYS, GROUP_KEYS};
 pub use task::TASK_KEYS;
 
@@ -114,7 +117,7 @@ mod tests {
 
     #[test]
     fn every_word_means_one_key() {
-        for table in [DAG_KEYS, TASK_KEYS, GROUP_KEYS] {
+        for table in [DAG_KEYS, TASK_KEYS, GROUP_KEYS, CASE_KEYS, STUB_KEYS, EXPECT_KEYS] {
             let mut seen = BTreeSet::new();
             for key in table {
                 assert!(!key.doc.is_empty() && !key.doc.ends_with('.'), "{}", key.name);

@@ -60,7 +60,11 @@ pub static DAG_KEYS: &[Key] = &[
     ),
     Key::new("tasks", KeyKind::Own, "the tasks by name, or a list of them with `task_id`"),
     Key::new("task_groups", KeyKind::Own, "groups of tasks by name, or a list with `group_name`"),
-    Key::silent("cases", "tests of the file, run by `millrace test`"),
+    Key::new(
+        "cases",
+        KeyKind::Own,
+        "tests of the file, played by `millrace test` without running anything",
+    ),
     Key::silent("$schema", "the address of an editor's schema"),
     Key::silent("owner_links", "addresses of owners, for Airflow's dashboard"),
     Key::silent("default_view", "a setting of Airflow 2's dashboard"),

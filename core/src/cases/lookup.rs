@@ -1,0 +1,45 @@
+//! Answers what templates ask in a case: XComs of the played run, the case's variables and
+//! connections. What is not there is missing, as it would be in an empty installation.
+
+use serde_json::Value;
+
+use super::Case;
+use super::play::XComs;
+use crate::record::METRICS_KEY;
+use crate::template::{Answer, Lookup};
+
+/// The answer to one question of a task's template.
+pub(super) fn answer(case: &Case, xcoms: &XComs, run_id: &str, lookup: &Lookup) -> Answer {
+    match lookup {
+        Lookup::XCom { task_id, key, map_index, dag_id, run_id: other, .. } => {
+            let is_here = dag_id.is_none() && other.as_deref().is_none_or(|id| id == run_id);
+            if is_here { xcom(xcoms, task_id, key, *map_index) } else { Answer::Missing }
+        }
+        Lookup::Metrics { task_id } => xcom(xcoms, task_id, METRICS_KEY, None),
+        Lookup::Variable { key } => case
+            .variables
+            .get(key)
+            .map_or(Answer::Missing, |text| Answer::Value(Value::String(text.clone()))),
+        Lookup::Connection { conn_id } => case
+            .connections
+            .get(conn_id)
+            .map_or(Answer::Missing, |found| Answer::Connection(Box::new(found.clone()))),
+    }
+}
+
+/// A value of a task; those of mapped items as a list in their order.
+fn xcom(xcoms: &XComs, task_id: &str, key: &str, map_index: Option<i64>) -> Answer {
+    let mut found: Vec<(i32, &Value)> = xcoms
+        .iter()
+        .filter(|((task, _, name), _)| *task == *task_id && name == key)
+        .map(|((_, index, _), value)| (*index, value))
+        .collect();
+    if let Some(wanted) = map_index {
+        found.retain(|(index, _)| i64::from(*index) == wanted);
+    }
+    match found.as_slice() {
+        [] => Answer::Missing,
+        [(index, value)] if *index < 0 || map_index.is_some() => Answer::Value((*value).clone()),
+        values => Answer::Value(values.iter().map(|(_, value)| (*value).clone()).collect()),
+    }
+}
