@@ -18,6 +18,7 @@ mod rendering;
 mod roles;
 mod run;
 mod runs;
+mod schema;
 mod selected;
 mod standalone;
 mod tasks;
@@ -55,6 +56,8 @@ pub(crate) enum Command {
     Render(render::Render),
     /// Show when a DAG runs next
     Next(next::Next),
+    /// Print the JSON Schema of DAG files, for editors
+    Schema(schema::Schema),
     /// Run a whole DAG here and now, without a server
     Run(run::Run),
     /// List DAGs, or show one
@@ -118,6 +121,7 @@ impl Command {
             Self::Test(command) => command.run(&settings),
             Self::Render(command) => command.run(&settings),
             Self::Next(command) => command.run(&settings),
+            Self::Schema(command) => command.run(),
             Self::Run(command) => command.run(&settings).await,
             Self::Dags(command) => command.run(&settings).await,
             Self::Trigger(command) => command.run(&settings).await,

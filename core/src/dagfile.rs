@@ -27,6 +27,7 @@ mod report;
 mod requirement;
 mod scalar;
 mod schedule;
+mod schema;
 mod size;
 mod source;
 mod split;
@@ -45,6 +46,8 @@ mod fixture;
 mod good_tests;
 #[cfg(test)]
 mod mutation_tests;
+#[cfg(test)]
+mod schema_tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -53,6 +56,7 @@ use sha2::{Digest, Sha256};
 
 pub use callback::KINDS as CALLBACK_KINDS;
 pub use place::{Place, TaskPlaces};
+pub use schema::schema;
 pub use split::{DOCUMENTS_MAX, FILE_BYTES_MAX, text_of};
 pub(crate) use suggest::nearest;
 

@@ -117,7 +117,7 @@ impl Decision<'_> {
         let name = format!("{}.{name}", self.assignment.task.task_id);
         self.renderer.eval_expression(&name, text, &scope).map_err(|error| match error {
             RenderError::Needs(wanted) => Undecided::Needs(wanted),
-            error => Undecided::Wrong(error.to_string()),
+            error @ RenderError::Template(_) => Undecided::Wrong(error.to_string()),
         })
     }
 }

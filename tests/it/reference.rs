@@ -26,6 +26,7 @@ tasks:
 - A run without a logical date (triggered by hand) still has `ds`, `data_interval_start` …: they fall back to `run_after`. Airflow leaves them undefined there.
 - In `bash_command`, values from `params`, `dag_run.conf` and XComs are quoted for the place where they stand; `| unquoted` turns that off. Variables, connections and dates are put in plainly.
 - Durations: `5m`, `1h30m`, seconds as a number, ISO 8601 (`PT5M`), `{minutes: 5}`.
+- Editors complete and check a file that begins with `# yaml-language-server: $schema=…/dag.schema.json`; `millrace schema` prints that schema, and it lies beside this page.
 - `data_intervals: true` gives the classic meaning: the logical date is the start of the interval that just ended.
 
 This page is made from the tables that the reader itself uses.
@@ -149,5 +150,20 @@ fn the_dag_reference_is_fresh() {
     assert!(
         found == page,
         "docs/dag-reference.md is stale; make it anew with MILLRACE_UPDATE=1 cargo test --test it reference"
+    );
+}
+
+#[test]
+fn the_schema_is_fresh() {
+    let mut text = serde_json::to_string_pretty(&millrace_core::dagfile::schema()).expect("JSON");
+    text.push('\n');
+    let path = root().join("docs/dag.schema.json");
+    if std::env::var_os("MILLRACE_UPDATE").is_some() {
+        std::fs::write(&path, &text).expect("written");
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == text,
+        "docs/dag.schema.json is stale; make it anew with MILLRACE_UPDATE=1 cargo test --test it reference"
     );
 }

@@ -75,27 +75,28 @@ fn choices(dag: &Dag, index: TaskIndex) -> Vec<Forced> {
             sets.push(set);
         }
     };
-    match dag.tasks[index].config.get("choose").map(branch::choices) {
-        Some(Ok(lines)) => {
-            let has_else = lines.last().is_some_and(|line| line.when.is_none());
-            lines.into_iter().for_each(|line| add(line.then));
-            if !has_else {
-                add(Vec::new());
-            }
+    if let Some(Ok(lines)) = dag.tasks[index].config.get("choose").map(branch::choices) {
+        let has_else = lines.last().is_some_and(|line| line.when.is_none());
+        for line in lines {
+            add(line.then);
         }
-        _ => {
-            let below: Vec<String> =
-                dag.downstream(index).iter().map(|&i| dag.tasks[i].task_id.to_string()).collect();
-            below.iter().for_each(|id| add(vec![id.clone()]));
-            if below.len() <= SUBSETS_MAX {
-                for mask in 1..1_usize << below.len() {
-                    let chosen = below.iter().enumerate().filter(|(bit, _)| mask >> bit & 1 == 1);
-                    add(chosen.map(|(_, id)| id.clone()).collect());
-                }
-            }
-            add(below);
+        if !has_else {
             add(Vec::new());
         }
+    } else {
+        let below: Vec<String> =
+            dag.downstream(index).iter().map(|&i| dag.tasks[i].task_id.to_string()).collect();
+        for id in &below {
+            add(vec![id.clone()]);
+        }
+        if below.len() <= SUBSETS_MAX {
+            for mask in 1..1_usize << below.len() {
+                let chosen = below.iter().enumerate().filter(|(bit, _)| mask >> bit & 1 == 1);
+                add(chosen.map(|(_, id)| id.clone()).collect());
+            }
+        }
+        add(below);
+        add(Vec::new());
     }
     sets.into_iter().map(Forced::Chose).collect()
 }

@@ -202,12 +202,11 @@ fn has_expression(task: &Task) -> bool {
 fn fill(result: &mut AttemptResult, tried: &Try, task: &Task) {
     result.exit_code = tried.exit_code;
     result.outcome = match (tried.state, tried.exit_code) {
-        (Some(Ending::Failed), _) => Outcome::Failed,
-        (Some(Ending::Skipped), _) => Outcome::Skipped,
         (Some(Ending::Success), _) | (None, None | Some(0)) => Outcome::Success,
+        (Some(Ending::Skipped), _) => Outcome::Skipped,
         (None, Some(code)) if skips_on(task).contains(&code) => Outcome::Skipped,
         (None, Some(code)) if task.no_retry_exit_codes.contains(&code) => Outcome::FailedForGood,
-        (None, Some(_)) => Outcome::Failed,
+        (Some(Ending::Failed), _) | (None, Some(_)) => Outcome::Failed,
     };
     result.reason = match result.outcome {
         Outcome::Success => None,

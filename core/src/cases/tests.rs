@@ -182,7 +182,11 @@ fn walked(tasks: &str) -> String {
     let dag = document.dag.as_ref().unwrap_or_else(|| panic!("{found}"));
     let walk = walk(dag);
     assert!(walk.is_complete(), "{} of {}", walk.scenarios, walk.combinations);
-    walk.findings.iter().map(|f| format!("{:?} {}: {}\n", f.kind, f.message, f.help)).collect()
+    let mut out = String::new();
+    for found in &walk.findings {
+        writeln!(out, "{:?} {}: {}", found.kind, found.message, found.help).expect("a string");
+    }
+    out
 }
 
 const PICK: &str = "  pick: {operator: branch, choose: [{when: 'true', then: a}, {else: b}]}

@@ -143,13 +143,11 @@ impl Reader<'_, '_, '_> {
     }
 
     fn map<'n>(&mut self, key: &str, node: &'n Node, help: &str) -> &'n [Entry] {
-        match node.map() {
-            Some(entries) => entries,
-            None => {
-                value::wrong(self.report, key, node, "a map", help);
-                &[]
-            }
+        let entries = node.map();
+        if entries.is_none() {
+            value::wrong(self.report, key, node, "a map", help);
         }
+        entries.unwrap_or_default()
     }
 
     /// The task of a name; others are reported with the nearest.
