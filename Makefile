@@ -48,6 +48,10 @@ lint: ## formatting, clippy, dependency rules, and the dashboard's linter
 bench: build ## measure, and print one JSON object a line
 	bench/run.sh $(BINARY)
 
+.PHONY: oracle
+oracle: ## compare cron with croniter on ORACLE_COUNT (100,000) random triples
+	tests/oracle/run.sh
+
 .PHONY: acceptance
 acceptance: build ## the full course stack (CatBoost, MLflow, BentoML) in containers
 	tests/stack/packages.sh

@@ -21,6 +21,8 @@ mod cron_tests;
 #[cfg(test)]
 mod firing_tests;
 #[cfg(test)]
+mod oracle_tests;
+#[cfg(test)]
 mod plan_tests;
 #[cfg(test)]
 mod vector_tests;

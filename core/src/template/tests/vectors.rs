@@ -1,4 +1,4 @@
-//! The recorded renders of Airflow 3.3.2: every case renders the same, or is a listed decision.
+//! The recorded renders of Airflow 3.3.2: every case renders the same, or is a listed deviation.
 
 use std::collections::BTreeMap;
 
@@ -9,43 +9,11 @@ use crate::connection::Connection;
 use crate::template::{
     Answer, Lookup, Lookups, PrevSuccess, RenderError, Renderer, Scope, TemplateContext,
 };
-
-/// Cases that must render as recorded, by category. A figure only ever rises.
-const EXPECTED: &[(&str, usize)] = &[
-    ("basic", 35),
-    ("control", 15),
-    ("filter", 26),
-    ("inputs", 20),
-    ("macros", 15),
-    ("native", 7),
-    ("pendulum.diff", 10),
-    ("pendulum.dst", 22),
-    ("pendulum.format", 19),
-    ("pendulum.get", 40),
-    ("pendulum.math", 55),
-    ("pendulum.strftime", 16),
-    ("pendulum.tz", 10),
-    ("python_repr", 29),
-    ("seed", 4),
-    ("sql", 3),
-    ("undefined", 15),
-    ("wild", 43),
-];
-
-/// Decided deviations may be this share of all cases, in percent.
-const MAX_DEVIATIONS_PERCENT: usize = 2;
-
-#[derive(Deserialize)]
-struct Vectors {
-    meta: Map<String, Value>,
-    contexts: BTreeMap<String, Value>,
-    cases: Vec<Case>,
-}
+use crate::vectors;
 
 #[derive(Deserialize)]
 struct Case {
     id: String,
-    cat: String,
     context: String,
     template: String,
     expected: Option<String>,
@@ -75,15 +43,6 @@ struct VectorContext {
     prev_success: Option<PrevSuccess>,
     var: Map<String, Value>,
     conn: BTreeMap<String, String>,
-}
-
-fn read<T: serde::de::DeserializeOwned>(name: &str) -> T {
-    serde_json::from_value(crate::vectors::read(name)).expect(name)
-}
-
-fn deviations() -> BTreeMap<String, String> {
-    let mut all: BTreeMap<String, BTreeMap<String, String>> = read("deviations.json");
-    all.remove("templates.json").unwrap_or_default()
 }
 
 fn scope_of(context: &Value, now: &str) -> Scope {
@@ -184,37 +143,14 @@ fn outcome(renderer: &Renderer, case: &Case, scope: Scope) -> Result<(), String>
 }
 
 #[test]
-fn vectors_render_as_recorded_in_every_category() {
-    let vectors: Vectors = read("templates.json");
-    let deviations = deviations();
-    let now = vectors.meta["frozen_now"].as_str().expect("frozen_now");
+fn template_vectors_render_as_recorded() {
+    let file = vectors::read("templates.json");
+    let contexts = file["contexts"].as_object().expect("contexts");
+    let now = file["meta"]["frozen_now"].as_str().unwrap_or("2025-08-01T00:00:00Z");
     let renderer = Renderer::default();
-    let mut passed: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut failures = Vec::new();
-    for case in &vectors.cases {
-        let scope = scope_of(&vectors.contexts[&case.context], now);
-        match (outcome(&renderer, case, scope), deviations.contains_key(&case.id)) {
-            (Ok(()), false) => *passed.entry(&case.cat).or_default() += 1,
-            (Ok(()), true) => failures.push(format!("{} passes: no deviation any more", case.id)),
-            (Err(_), true) => {}
-            (Err(failure), false) => failures.push(format!(
-                "{} [{}, {}] {:?}\n    {failure}",
-                case.id, case.cat, case.context, case.template
-            )),
-        }
-    }
-    assert!(failures.is_empty(), "{} cases differ:\n{}", failures.len(), failures.join("\n"));
-    let expected: BTreeMap<&str, usize> = EXPECTED.iter().copied().collect();
-    assert_eq!(passed, expected);
-}
-
-#[test]
-fn vectors_deviate_in_few_decided_cases() {
-    let vectors: Vectors = read("templates.json");
-    let deviations = deviations();
-    assert!(deviations.len() * 100 <= vectors.cases.len() * MAX_DEVIATIONS_PERCENT);
-    for (id, reason) in deviations {
-        assert!(vectors.cases.iter().any(|case| case.id == id), "{id} is no case");
-        assert!(reason.len() > 20, "{id} needs a reason");
-    }
+    vectors::judge_file("templates.json", |case| {
+        let case: Case = serde_json::from_value(case.clone()).expect("a case");
+        outcome(&renderer, &case, scope_of(&contexts[&case.context], now))
+            .map_err(|failure| format!("[{}] {:?}\n    {failure}", case.context, case.template))
+    });
 }
