@@ -11,6 +11,7 @@ pub mod docker;
 pub mod empty;
 pub mod http;
 pub mod latest_only;
+pub mod notify;
 pub mod python;
 pub mod short_circuit;
 pub mod sql;
@@ -28,6 +29,7 @@ pub const OPERATORS: &[&OperatorSpec] = &[
     &short_circuit::SPEC,
     &empty::SPEC,
     &latest_only::SPEC,
+    &notify::SPEC,
 ];
 
 /// A task's operator keys by canonical name.

@@ -51,6 +51,15 @@ cases:
 `millrace test FILE --exhaustive` plays every outcome of the decisions and reports tasks that can never run, such as an `all_success` join below a branch.
 ";
 
+/// What callbacks and `notify` tasks send.
+const NOTICES: &str = "
+`send` is a list of notices; `on_…_callback` takes the same, and `log: {message}` and `command: {bash_command}` as well. A notice that fails is a warning, never a failed task.
+
+- `email: {to, cc, bcc, subject, text, html, from, reply_to, conn_id, timeout}` over the `smtp` connection `conn_id` (`smtp_default`). Its extra: `from`, `ssl`, `starttls`, `ca_file`. A password is never sent in clear unless `starttls: false` says so.
+- `webhook: {conn_id or url, endpoint, json, …}` takes the keys of `http`.
+- `slack: {conn_id, text, blocks, channel}` is a webhook with that JSON; a `slackwebhook` connection holds the token as its password.
+";
+
 fn kind(kind: KeyKind) -> String {
     match kind {
         KeyKind::Id => "name".to_owned(),
@@ -110,6 +119,9 @@ fn operators(page: &mut String) {
     for spec in OPERATORS {
         let _ =
             write!(page, "\n### `{}`\n\nAlso written: {}.\n", spec.name, aliases(spec.class_names));
+        if spec.name == "notify" {
+            page.push_str(NOTICES);
+        }
         if spec.fields.is_empty() {
             continue;
         }

@@ -1,10 +1,14 @@
-//! Sends notices: into the log, to a webhook, by a command. A notice that fails is reported and
+//! Sends notices: into the log, to a webhook, by e-mail, by a command. A notice that fails is reported and
 //! fails nothing.
+
+mod email;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_core::log_line::{self, Source as LogSource};
+use millrace_core::operator::notify::{EmailConfig, MESSAGE_KEYS};
+use millrace_core::record::NoticeRow;
 use millrace_core::wire::{AppendLog, NoticeWork};
 use serde_json::{Map, Value};
 
@@ -16,7 +20,7 @@ use crate::process::{self, ProcessSpec};
 use crate::render::{self, Source, Templates};
 use crate::stop::StopSender;
 
-/// A webhook is tried so often.
+/// A webhook or an e-mail is tried so often.
 const TRIES: u32 = 3;
 
 /// The pause after the first try; doubled after each further one.
@@ -48,10 +52,20 @@ pub(crate) async fn send(surroundings: Surroundings, work: NoticeWork) -> Result
     });
     let sent = match callback.kind.as_str() {
         "log" => say(&surroundings, &source, &mut templates, &callback.config, &notice).await,
-        "webhook" => webhook(&source, &mut templates, &callback.config).await,
         "command" => command(&surroundings, &source, &mut templates, &callback.config).await,
-        "email" => Err("email notices are not supported; send them by a webhook".to_owned()),
-        other => Err(format!("a notice of the kind \"{other}\" is not known here")),
+        kind => {
+            let rendered = templates.value("callback", &Value::Object(callback.config)).await;
+            match rendered.map_err(said) {
+                Ok(Value::Object(mut settings)) => {
+                    if kind == "email" {
+                        add_defaults(&mut settings, &notice, &source);
+                    }
+                    deliver(&source, kind, settings).await
+                }
+                Ok(_) => Err("the notice's settings are no map".to_owned()),
+                Err(problem) => Err(problem),
+            }
+        }
     };
     log.close().await;
     sent.map_err(|problem| {
@@ -67,7 +81,7 @@ async fn say(
     source: &Source,
     templates: &mut Templates,
     config: &Map<String, Value>,
-    notice: &millrace_core::record::NoticeRow,
+    notice: &NoticeRow,
 ) -> Result<(), String> {
     let text = match config.get("message").and_then(Value::as_str) {
         Some(message) => templates.text("callback.message", message).await.map_err(said)?,
@@ -94,28 +108,79 @@ async fn say(
     Ok(())
 }
 
-async fn webhook(
+/// Sends a rendered webhook or e-mail, again after a while when it may help.
+pub(crate) async fn deliver(
     source: &Source,
-    templates: &mut Templates,
-    config: &Map<String, Value>,
+    kind: &str,
+    settings: Map<String, Value>,
 ) -> Result<(), String> {
-    let mut rendered =
-        templates.value("callback", &Value::Object(config.clone())).await.map_err(said)?;
-    if let Some(map) = rendered.as_object_mut() {
-        map.entry("timeout").or_insert(REQUEST_LIMIT_SECS.into());
-    }
-    let config = serde_json::from_value(rendered).map_err(|error| format!("webhook: {error}"))?;
     let mut pause = PAUSE;
     for attempt in 1.. {
-        match http::send_notice(source, &config).await {
+        let sent = match kind {
+            "webhook" => webhook(source, settings.clone()).await,
+            "email" => email(source, settings.clone()).await,
+            other => Err((format!("a notice of the kind \"{other}\" is not known here"), false)),
+        };
+        match sent {
             Ok(()) => break,
-            Err(problem) if attempt == TRIES => return Err(problem),
-            Err(problem) => tracing::info!(problem, attempt, "webhook failed; trying again"),
+            Err((problem, true)) if attempt < TRIES => {
+                let problem = source.log.redactor().redact(&problem).into_owned();
+                tracing::info!(problem, attempt, kind, "notice failed; trying again");
+            }
+            Err((problem, _)) => return Err(problem),
         }
         tokio::time::sleep(pause).await;
         pause *= 2;
     }
     Ok(())
+}
+
+/// One request. What went wrong, and whether a second try may help.
+async fn webhook(source: &Source, mut settings: Map<String, Value>) -> Result<(), (String, bool)> {
+    settings.entry("timeout").or_insert(REQUEST_LIMIT_SECS.into());
+    // `text`, `blocks`, …: the message as Slack wants it.
+    let message: Map<String, Value> = MESSAGE_KEYS
+        .iter()
+        .filter_map(|key| Some(((*key).to_owned(), settings.shift_remove(*key)?)))
+        .collect();
+    if !message.is_empty() {
+        settings.entry("json").or_insert(Value::Object(message));
+    }
+    let config = serde_json::from_value(Value::Object(settings))
+        .map_err(|error| (format!("webhook: {error}"), false))?;
+    http::send_notice(source, &config).await.map_err(|problem| (problem, true))
+}
+
+/// One delivery. What went wrong, and whether a second try may help.
+async fn email(source: &Source, settings: Map<String, Value>) -> Result<(), (String, bool)> {
+    let config: EmailConfig = serde_json::from_value(Value::Object(settings))
+        .map_err(|error| (format!("email: {error}"), false))?;
+    let connection =
+        connection(source, &config.conn_id).await.map_err(|problem| (problem, false))?;
+    email::send(&config, &connection).await.map_err(|fault| (fault.text, fault.is_passing))
+}
+
+/// What an e-mail says when its author did not: who, what, which run, and why.
+fn add_defaults(settings: &mut Map<String, Value>, notice: &NoticeRow, source: &Source) {
+    let run = &source.assignment.run;
+    let subject = match notice.ti {
+        Some(_) => {
+            format!("{}.{}: {}", run.dag_id, source.assignment.task.task_id, notice.occasion)
+        }
+        None => format!("{}: {}", run.dag_id, notice.occasion),
+    };
+    let has_body =
+        ["text", "body", "html", "html_content"].iter().any(|key| settings.contains_key(*key));
+    if !has_body {
+        let reason = notice.reason.as_deref().unwrap_or("no further reason");
+        let reason = source.log.redactor().redact(reason).into_owned();
+        let text = format!(
+            "{subject}\n\nRun: {}\nTry: {}\nReason: {reason}\n",
+            run.run_id, notice.try_number
+        );
+        settings.insert("text".to_owned(), Value::from(text));
+    }
+    settings.entry("subject").or_insert(Value::from(subject));
 }
 
 async fn command(

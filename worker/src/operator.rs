@@ -4,6 +4,7 @@ mod bash;
 mod decide;
 pub(crate) mod docker;
 pub(crate) mod http;
+mod notify;
 mod python;
 mod shell;
 mod sql;
@@ -56,14 +57,19 @@ impl Context {
         &self.assignment.task
     }
 
-    /// A connection that the task names.
-    pub(crate) async fn connection(&self, conn_id: &str) -> Result<Connection, Failure> {
-        let source = Source {
+    /// Where answers come from.
+    pub(crate) fn source(&self) -> Source {
+        Source {
             link: self.link.clone(),
             assignment: Arc::clone(&self.assignment),
             log: self.log.clone(),
-        };
-        let mut found = render::look_up(&source, Vec::new(), vec![conn_id.to_owned()]).await?;
+        }
+    }
+
+    /// A connection that the task names.
+    pub(crate) async fn connection(&self, conn_id: &str) -> Result<Connection, Failure> {
+        let mut found =
+            render::look_up(&self.source(), Vec::new(), vec![conn_id.to_owned()]).await?;
         found.connections.swap_remove(conn_id).ok_or_else(|| {
             Failure::failed(format!(
                 "connection \"{conn_id}\" does not exist; create it under Admin → Connections, \
@@ -89,6 +95,7 @@ pub(crate) async fn run(context: &Context) -> Report {
         "docker" => docker::run(context).await,
         "http" => http::run(context).await,
         "python" => python::run(context).await,
+        "notify" => notify::run(context).await,
         "branch" => decide::branch(context).await,
         "short_circuit" => decide::short_circuit(context).await,
         other => Err(Failure::for_good(format!(

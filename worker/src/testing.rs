@@ -1,6 +1,8 @@
 //! For tests: a scripted scheduler, assignments, and a worker around them.
 
+pub(crate) mod authority;
 pub(crate) mod link;
+pub(crate) mod mail;
 pub(crate) mod mariadb;
 pub(crate) mod postgres;
 mod private_server;

@@ -5,6 +5,7 @@ mod docker_;
 mod http;
 mod kill;
 mod logs;
+mod notices;
 mod postgres;
 mod sql;
 mod templates;

@@ -5,15 +5,13 @@
 use serde_json::Map;
 
 use crate::dag::Callback;
+use crate::operator::notify::{KINDS, keys_of, kind_of, problem_of};
 
 use super::report::Report;
+use super::source::Span;
 use super::suggest::did_you_mean;
 use super::tree::{Entry, Kind, Node};
 use super::value;
-
-/// The kinds of callbacks, each with its other spellings.
-pub const KINDS: &[(&str, &[&str])] =
-    &[("log", &[]), ("webhook", &["slack", "http"]), ("email", &["smtp"]), ("command", &["bash"])];
 
 const FORM: &str = "write `[{webhook: {conn_id: …, json: {…}}}]`, `[{log: {message: …}}]`, \
                     `[{email: {to: …}}]` or `[{command: {bash_command: …}}]`";
@@ -38,7 +36,8 @@ fn one(report: &mut Report<'_>, key: &str, node: &Node) -> Option<Callback> {
         let name = value::text(report, &kind.key, &kind.value)?;
         let found = find(report, &name, kind.value.span)?;
         let config = entries.iter().filter(|entry| entry.key != kind.key);
-        return Some(Callback { kind: found, config: settings(report, config) });
+        let config = settings(report, found, kind.value.span, config);
+        return Some(Callback { kind: found.to_owned(), config });
     }
     let [entry] = entries else {
         let message = format!("a notice of `{key}` is one map with one kind");
@@ -48,12 +47,13 @@ fn one(report: &mut Report<'_>, key: &str, node: &Node) -> Option<Callback> {
     let found = find(report, &entry.key, entry.key_span)?;
     match &entry.value.kind {
         Kind::Map(config) => {
-            Some(Callback { kind: found, config: settings(report, config.iter()) })
+            let config = settings(report, found, entry.key_span, config.iter());
+            Some(Callback { kind: found.to_owned(), config })
         }
         Kind::Scalar(_) if found == "log" && !entry.value.is_null() => {
             let mut config = Map::new();
             config.insert("message".to_owned(), entry.value.to_json());
-            Some(Callback { kind: found, config })
+            Some(Callback { kind: found.to_owned(), config })
         }
         _ => {
             value::wrong(report, &entry.key, &entry.value, "a map of settings", FORM);
@@ -62,22 +62,34 @@ fn one(report: &mut Report<'_>, key: &str, node: &Node) -> Option<Callback> {
     }
 }
 
+/// The settings of a notice; a key that its kind does not know is an error.
 fn settings<'n>(
     report: &mut Report<'_>,
+    kind: &str,
+    at: Span,
     entries: impl Iterator<Item = &'n Entry>,
 ) -> Map<String, serde_json::Value> {
-    entries
-        .map(|entry| {
-            value::surprises(report, &entry.key, &entry.value);
-            (entry.key.clone(), entry.value.to_json())
-        })
-        .collect()
+    let known = keys_of(kind);
+    let mut settings = Map::new();
+    for entry in entries {
+        if !known.contains(&entry.key.as_str()) {
+            let hint = did_you_mean(&entry.key, known.iter().copied());
+            let message = format!("unknown key \"{}\" of `{kind}`{hint}", entry.key);
+            let help = format!("the keys of `{kind}` are {}", known.join(", "));
+            report.error(entry.key_span, "bad-callback", message).help(help);
+        }
+        value::surprises(report, &entry.key, &entry.value);
+        settings.insert(entry.key.clone(), entry.value.to_json());
+    }
+    if let Some(problem) = problem_of(kind, &settings) {
+        report.error(at, "bad-callback", problem.to_owned()).help(FORM);
+    }
+    settings
 }
 
-fn find(report: &mut Report<'_>, word: &str, span: super::source::Span) -> Option<String> {
-    let found = KINDS.iter().find(|(kind, others)| *kind == word || others.contains(&word));
-    if let Some((kind, _)) = found {
-        return Some((*kind).to_owned());
+fn find(report: &mut Report<'_>, word: &str, span: Span) -> Option<&'static str> {
+    if let Some(kind) = kind_of(word) {
+        return Some(kind);
     }
     let hint = did_you_mean(word, KINDS.iter().map(|(kind, _)| *kind));
     let message = format!("unknown kind of notice \"{word}\"{hint}");

@@ -165,7 +165,16 @@ fn address(config: &HttpConfig, connection: Option<&Connection>) -> Result<Url, 
 }
 
 /// As Airflow's HttpHook: a host with a scheme is taken as it is; else the schema is the scheme.
+/// The password of a `slackwebhook` connection is the secret part of the address.
 fn base_of(connection: &Connection) -> String {
+    if connection.conn_type == "slackwebhook" {
+        let host = connection.host.as_deref().unwrap_or("https://hooks.slack.com/services");
+        let host = if host.contains("://") { host.to_owned() } else { format!("https://{host}") };
+        return match connection.password.as_deref() {
+            Some(token) => format!("{}/{}", host.trim_end_matches('/'), token.trim_matches('/')),
+            None => host,
+        };
+    }
     let host = connection.host.as_deref().unwrap_or("localhost");
     let base = if host.contains("://") {
         host.trim_end_matches('/').to_owned()
@@ -373,5 +382,7 @@ mod tests {
         check("http://:@example:80/https", "a", "https://example:80/a");
         let json = r#"{"conn_type": "http", "host": "http://127.0.0.1", "port": 8080}"#;
         check(json, "a", "http://127.0.0.1:8080/a");
+        let json = r#"{"conn_type": "slackwebhook", "password": "T0/B0/xyz"}"#;
+        check(json, "", "https://hooks.slack.com/services/T0/B0/xyz");
     }
 }

@@ -2,8 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use super::authority::Authority;
 
 /// See the module.
 pub(crate) struct Server {
@@ -15,15 +17,39 @@ impl Server {
     /// Serves `answers`: path, status line, body. A path that is not there is a 404; a status of
     /// `hang` never answers.
     pub(crate) async fn start(answers: &[(&str, &str, &str)]) -> Self {
+        Self::start_with(answers, None).await
+    }
+
+    /// The same over TLS, with a certificate of the authority.
+    pub(crate) async fn start_tls(answers: &[(&str, &str, &str)], authority: &Authority) -> Self {
+        Self::start_with(answers, Some(authority.acceptor())).await
+    }
+
+    async fn start_with(
+        answers: &[(&str, &str, &str)],
+        acceptor: Option<tokio_rustls::TlsAcceptor>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let base = format!("http://{}", listener.local_addr().expect("an address"));
+        let scheme = if acceptor.is_some() { "https" } else { "http" };
+        let base = format!("{scheme}://{}", listener.local_addr().expect("an address"));
         let requests = Arc::new(Mutex::new(Vec::new()));
         let answers: Vec<[String; 3]> =
             answers.iter().map(|(p, s, b)| [p, s, b].map(|text| (*text).to_owned())).collect();
         let (heard, answers) = (Arc::clone(&requests), Arc::new(answers));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&answers), Arc::clone(&heard)));
+                let (answers, heard) = (Arc::clone(&answers), Arc::clone(&heard));
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    match acceptor {
+                        None => serve(stream, answers, heard).await,
+                        Some(acceptor) => {
+                            if let Ok(stream) = acceptor.accept(stream).await {
+                                serve(stream, answers, heard).await;
+                            }
+                        }
+                    }
+                });
             }
         });
         Self { base, requests }
@@ -35,7 +61,7 @@ impl Server {
 }
 
 async fn serve(
-    mut stream: TcpStream,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
     answers: Arc<Vec<[String; 3]>>,
     heard: Arc<Mutex<Vec<String>>>,
 ) {
@@ -69,4 +95,5 @@ async fn serve(
     let answer =
         format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
     drop(stream.write_all(answer.as_bytes()).await);
+    drop(stream.shutdown().await);
 }

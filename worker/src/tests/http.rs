@@ -1,13 +1,12 @@
-//! HTTP tasks, Python tasks and notices.
+//! HTTP tasks and Python tasks.
 
 use millrace_core::connection::Connection;
-use millrace_core::dag::Callback;
-use millrace_core::record::NoticeRow;
-use millrace_core::wire::{Assignment, NoticeWork, Outcome, Work};
+use millrace_core::wire::{Assignment, Outcome};
 use serde_json::{Value, json};
 
+use crate::testing::authority::Authority;
 use crate::testing::server::Server;
-use crate::testing::{TestWorker, assignment, bash, key, task, until, with_task};
+use crate::testing::{TestWorker, assignment, key, task, with_task};
 
 const ANSWERS: &[(&str, &str, &str)] = &[
     ("/metadata", "200 OK", r#"{"model": {"creation_time": "2025-08-21T00:00:00Z"}, "n": 3}"#),
@@ -93,58 +92,27 @@ async fn requests_by_a_connection() {
     worker.stop().await;
 }
 
-fn notice(id: i64, kind: &str, config: &Value) -> Work {
-    let notice = NoticeRow {
-        id,
-        run: 1,
-        ti: Some(1),
-        occasion: "failure".to_owned(),
-        position: 0,
-        try_number: 2,
-        reason: Some("exit code 3: geheim77".to_owned()),
-        created_at: "2025-08-21T06:00:00Z".parse().expect("an instant"),
-    };
-    let config = config.as_object().expect("a map").clone();
-    let callback = Callback { kind: kind.to_owned(), config };
-    let about = crate::testing::with_secrets(bash(1, "false"), &["geheim77"]);
-    Work::Notice(Box::new(NoticeWork { notice, callback, about }))
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn notices_are_sent_and_reported() {
+async fn a_server_of_an_own_authority_is_trusted_by_its_file() {
     let worker = TestWorker::start();
-    let server = Server::start(ANSWERS).await;
-    let done = async |id: i64| {
-        let of = || worker.link.lock().notices.iter().find(|notice| notice.0 == id).cloned();
-        until("a notice", of).await.1
+    let authority = Authority::new();
+    let server = Server::start_tls(ANSWERS, &authority).await;
+    let get = |ti, more: Value| {
+        let mut config = json!({"url": format!("{}/hook", server.base), "method": "GET"});
+        config.as_object_mut().expect("a map").extend(more.as_object().expect("a map").clone());
+        http(ti, &config)
     };
-    let text = "{{ dag.dag_id }}.{{ ti.task_id }} {{ reason }} {{ try_number }}";
-    let config = json!({"url": format!("{}/hook", server.base), "json": {"text": text}});
-    worker.link.give_work(notice(1, "webhook", &config));
-    assert_eq!(done(1).await, None);
-    let sent = server.requests().remove(0);
-    assert!(sent.ends_with(r#"{"text":"the_dag.the_task failure 2"}"#), "{sent}");
-
-    worker.link.give_work(notice(2, "log", &json!({"message": "broke: {{ exception }}"})));
-    assert_eq!(done(2).await, None);
-    assert!(worker.link.log(key(1)).contains("broke: exit code 3: ***"));
-
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("said");
-    let command = format!("echo \"$MILLRACE_OCCASION $MILLRACE_TASK_ID\" > {}", file.display());
-    worker.link.give_work(notice(3, "command", &json!({"command": command})));
-    assert_eq!(done(3).await, None);
-    assert_eq!(std::fs::read_to_string(file).expect("written"), "failure the_task\n");
-
-    worker.link.give_work(notice(4, "command", &json!({"command": "echo geheim77 >&2; exit 5"})));
-    assert_eq!(done(4).await.as_deref(), Some("command: exit code 5: ***"));
-    worker.link.give_work(notice(5, "email", &json!({"to": "x"})));
-    assert!(done(5).await.expect("a problem").contains("webhook"));
-    let config = json!({"url": format!("{}/healthz", server.base)});
-    worker.link.give_work(notice(6, "webhook", &config));
-    assert!(done(6).await.expect("a problem").contains("503"));
-    let tries = server.requests().iter().filter(|r| r.contains("/healthz")).count();
-    assert_eq!(tries, 3);
+    let ca_file = authority.ca_file().display().to_string();
+    let result = worker.run(get(1, json!({"ca_file": ca_file}))).await;
+    assert_eq!(result.xcoms["return_value"], "ok", "{:?}", result.reason);
+    let result = worker.run(get(2, json!({}))).await;
+    assert_eq!(result.outcome, Outcome::Failed);
+    let reason = result.reason.expect("a reason");
+    assert!(reason.contains("no connection") && reason.contains("ertificate"), "{reason}");
+    let result = worker.run(get(3, json!({"verify": false}))).await;
+    assert_eq!(result.xcoms["return_value"], "ok", "{:?}", result.reason);
+    let result = worker.run(get(4, json!({"ca_file": "/nowhere/ca.pem"}))).await;
+    assert!(result.reason.expect("a reason").contains("ca_file \"/nowhere/ca.pem\""));
     worker.stop().await;
 }
 
