@@ -2,6 +2,7 @@
 # Python environments of the credit score example, made by uv, kept by a digest of their contents.
 #
 #   venv.sh light|full|mlflow|locust [DIR]
+#   venv.sh uv                             prints the folder in which uv is
 #
 # Prints the environment's folder; DIR becomes a symbolic link to it. The requirements are
 # dags/credit_score/docker/requirements-*.txt. The interpreter is the system's, not one of pyenv or
@@ -60,6 +61,10 @@ make_venv() {
 }
 
 kind=${1:-}
+if [ "$kind" = uv ]; then
+  locked uv tool
+  exit
+fi
 requirements=$CREDIT_DIR/docker/requirements-$kind.txt
 [ -f "$requirements" ] || die "usage: venv.sh light|full|mlflow|locust [DIR]"
 made=$CACHE/venv-$kind-$(digest "$("$python" --version)" "@$requirements" "$uv_version")

@@ -1,5 +1,6 @@
 //! A worker's settings.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub struct WorkerConfig {
     pub claim_wait: Duration,
     /// The longest log of one attempt in bytes; beyond it only the last lines are kept.
     pub log_bytes_max: u64,
+    /// Where `python`, `uv` and other programs of the worker's own are looked for.
+    pub path: OsString,
     /// The file mode mask of tasks; the worker's own when absent.
     pub umask: Option<u32>,
     /// The time of day.
@@ -56,6 +59,7 @@ impl WorkerConfig {
             drain: Duration::from_secs(30),
             claim_wait: Duration::from_secs(30),
             log_bytes_max: 256 << 20,
+            path: std::env::var_os("PATH").unwrap_or_default(),
             umask: None,
             clock,
         }

@@ -6,11 +6,13 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use millrace_core::record::AttemptKey;
 use serde::{Deserialize, Serialize};
+
+use crate::xcom::{METRICS_FILE, XCOM_FILE};
 
 /// What must be known of a running attempt after the worker was killed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -86,6 +88,26 @@ impl AttemptFolder {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             _ => Ok(scratch),
         }
+    }
+
+    /// The folder that is mounted into a container for its output, with the empty files. Whoever
+    /// the container runs as may write there; the folder around it keeps everybody else out.
+    pub(crate) fn outbox(&self) -> io::Result<PathBuf> {
+        let outbox = self.outbox_path();
+        if !outbox.exists() {
+            fs::create_dir(&outbox)?;
+            fs::set_permissions(&outbox, fs::Permissions::from_mode(0o777))?;
+            for name in [XCOM_FILE, METRICS_FILE] {
+                fs::write(outbox.join(name), "")?;
+                fs::set_permissions(outbox.join(name), fs::Permissions::from_mode(0o666))?;
+            }
+        }
+        Ok(outbox)
+    }
+
+    /// Where [`AttemptFolder::outbox`] is.
+    pub(crate) fn outbox_path(&self) -> PathBuf {
+        self.path.join("out")
     }
 
     /// Writes the note, whole or not at all.

@@ -107,6 +107,12 @@ impl Failure {
         Self { outcome, exit_code: None, reason: reason.to_string() }
     }
 
+    /// The same with more words.
+    pub(crate) fn adding(mut self, words: &str) -> Self {
+        self.reason.push_str(words);
+        self
+    }
+
     /// Why.
     pub(crate) fn reason(&self) -> &str {
         &self.reason

@@ -7,6 +7,7 @@ mod kill;
 mod logs;
 mod notices;
 mod postgres;
+mod python;
 mod sql;
 mod templates;
 mod work;

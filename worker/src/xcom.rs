@@ -1,9 +1,12 @@
 //! What a task gives on: its last line of output, or what it wrote to `$MILLRACE_XCOM`, and the
 //! numbers in `$MILLRACE_METRICS`.
 
+use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use millrace_core::redact::Redactor;
+use rustix::fs::OFlags;
 use serde_json::{Map, Value};
 
 /// The largest XCom, as JSON.
@@ -94,13 +97,29 @@ fn too_large(what: &str, size: usize) -> String {
     )
 }
 
+/// The names of the two files, in whatever folder the task finds them.
+pub(crate) const XCOM_FILE: &str = "xcom.json";
+pub(crate) const METRICS_FILE: &str = "metrics.json";
+
+/// The value that a task gives on: what it wrote to its file, else its last line.
+pub(crate) fn output(
+    folder: &Path,
+    redactor: &Redactor,
+    last_line: &LastLine,
+) -> Result<Value, String> {
+    let value = match read_file(&folder.join(XCOM_FILE), redactor)? {
+        Some(value) => value,
+        None => value_of(&last_line.text()?),
+    };
+    check_size(&value)?;
+    Ok(value)
+}
+
 /// The value that the task wrote to its file, if it wrote one.
-pub(crate) fn read_file(path: &Path, redactor: &Redactor) -> Result<Option<Value>, String> {
-    let Ok(meta) = std::fs::metadata(path) else { return Ok(None) };
-    if meta.len() > XCOM_BYTES_MAX as u64 {
-        return Err(too_large("$MILLRACE_XCOM", usize::try_from(meta.len()).unwrap_or(usize::MAX)));
-    }
-    let bytes = std::fs::read(path).map_err(|error| format!("$MILLRACE_XCOM: {error}"))?;
+fn read_file(path: &Path, redactor: &Redactor) -> Result<Option<Value>, String> {
+    let Some(bytes) = read_own(path, XCOM_BYTES_MAX as u64, "$MILLRACE_XCOM")? else {
+        return Ok(None);
+    };
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(None);
     }
@@ -110,17 +129,44 @@ pub(crate) fn read_file(path: &Path, redactor: &Redactor) -> Result<Option<Value
     Ok(Some(value))
 }
 
-/// The numbers that the task wrote to its file: one JSON map, or several, later ones winning.
+/// The bytes of a file that the task left; none when there is none. The task decides what lies
+/// there: a link would be read with the worker's rights, and a pipe would never end.
+fn read_own(path: &Path, bytes_max: u64, what: &str) -> Result<Option<Vec<u8>>, String> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+    let flags = i32::try_from(flags).unwrap_or_default();
+    let opened = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(format!("{what}: {error}")),
+    };
+    let meta = file.metadata().map_err(|error| format!("{what}: {error}"))?;
+    if !meta.is_file() {
+        return Err(format!("{what} is no plain file"));
+    }
+    let mut bytes = Vec::new();
+    let read = file.take(bytes_max + 1).read_to_end(&mut bytes);
+    read.map_err(|error| format!("{what}: {error}"))?;
+    if bytes.len() as u64 > bytes_max {
+        let size = usize::try_from(meta.len()).unwrap_or(usize::MAX);
+        return Err(too_large(what, size));
+    }
+    Ok(Some(bytes))
+}
+
+/// The numbers that the task wrote to its file in a folder: one JSON map, or several, later ones winning.
 /// The second part names what was left out and why.
-pub(crate) fn read_metrics(path: &Path) -> (Map<String, Value>, Vec<String>) {
+pub(crate) fn read_metrics(folder: &Path) -> (Map<String, Value>, Vec<String>) {
+    let path = &folder.join(METRICS_FILE);
     let mut metrics = Map::new();
     let mut problems = Vec::new();
-    let Ok(meta) = std::fs::metadata(path) else { return (metrics, problems) };
-    if meta.len() > METRICS_BYTES_MAX {
-        problems.push(format!("$MILLRACE_METRICS has more than {METRICS_BYTES_MAX} bytes"));
-        return (metrics, problems);
-    }
-    let bytes = std::fs::read(path).unwrap_or_default();
+    let bytes = match read_own(path, METRICS_BYTES_MAX, "$MILLRACE_METRICS") {
+        Ok(bytes) => bytes.unwrap_or_default(),
+        Err(problem) => {
+            problems.push(problem);
+            return (metrics, problems);
+        }
+    };
     for document in serde_json::Deserializer::from_slice(&bytes).into_iter::<Map<String, Value>>() {
         match document {
             Ok(map) => {
@@ -167,6 +213,33 @@ mod tests {
         check("null", &Value::Null);
         check("{broken", &json!("{broken"));
         check("한글\n", &json!("한글"));
+    }
+
+    #[test]
+    fn only_a_plain_file_of_bounded_size_is_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = folder.path();
+        let redactor = Redactor::default();
+        let line = LastLine::default();
+        let check = |expected: Result<Value, &str>| {
+            let got = output(at, &redactor, &line);
+            match expected {
+                Ok(value) => assert_eq!(got, Ok(value)),
+                Err(part) => assert!(got.as_ref().is_err_and(|e| e.contains(part)), "{got:?}"),
+            }
+            drop(std::fs::remove_file(at.join(XCOM_FILE)));
+        };
+        check(Ok(json!("")));
+        std::fs::write(at.join(XCOM_FILE), "{\"a\": 1}").expect("written");
+        check(Ok(json!({"a": 1})));
+        std::fs::write(at.join(XCOM_FILE), " \n").expect("written");
+        check(Ok(json!("")));
+        std::fs::write(at.join(XCOM_FILE), "x".repeat(XCOM_BYTES_MAX + 1)).expect("written");
+        check(Err("object store"));
+        std::os::unix::fs::symlink("/etc/hostname", at.join(XCOM_FILE)).expect("a link");
+        check(Err("$MILLRACE_XCOM"));
+        rustix::fs::mkfifoat(rustix::fs::CWD, at.join(XCOM_FILE), 0o600.into()).expect("a pipe");
+        check(Err("no plain file"));
     }
 
     #[test]

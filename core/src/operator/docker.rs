@@ -49,7 +49,8 @@ pub const SPEC: OperatorSpec = OperatorSpec {
     check: no_check,
 };
 
-/// A rendered `docker` task. The last line of stdout is its XCom.
+/// A rendered `docker` task. The last line of stdout is its XCom, or what it wrote to
+/// `$MILLRACE_XCOM`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DockerConfig {
@@ -76,7 +77,7 @@ pub struct DockerConfig {
     /// `bridge`, `host`, `none`, `container:NAME` or a network's name.
     #[serde(default)]
     pub network_mode: Option<String>,
-    /// Further networks to join.
+    /// Networks to join, instead of the default one; beside `network_mode` where that is given.
     #[serde(default)]
     pub networks: Vec<String>,
     /// Lines of the hosts file, `name:address` (`host-gateway` is the machine).

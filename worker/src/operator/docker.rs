@@ -15,7 +15,7 @@ use bollard::query_parameters::CreateContainerOptionsBuilder;
 use millrace_core::operator::docker::DockerConfig;
 use millrace_core::wire::Outcome;
 
-use super::{Context, Failure, Report};
+use super::{Context, Failure, Report, shell};
 use crate::folder::Note;
 use crate::xcom;
 use watch::Ending;
@@ -63,7 +63,9 @@ async fn make(
     let created = docker.create_container(Some(options), body).await;
     let id = created.map_err(|error| names::failure("container not created", &error))?.id;
     note(context, config, &id);
-    for network in &config.networks {
+    // The first one is the container's own unless `network_mode` named another.
+    let joined = usize::from(config.network_mode.is_none());
+    for network in config.networks.iter().skip(joined) {
         let join = NetworkConnectRequest { container: id.clone(), endpoint_config: None };
         if let Err(error) = docker.connect_network(network, join).await {
             names::remove(docker, &id).await;
@@ -104,7 +106,8 @@ async fn conclude(
             return Err(failure);
         }
     };
-    let report = report(context, config, &ending);
+    let mut report = report(context, config, &ending);
+    report.metrics = shell::metrics(context, &context.folder.outbox_path());
     if keeps(config, report.is_success()) {
         context.log.info(format!("container {} is kept (auto_remove)", names::short(id)));
     } else {
@@ -119,8 +122,9 @@ async fn conclude(
     }
     if report.is_success() && context.task().do_xcom_push {
         let refuse = |problem| Failure::failed(problem).exit_code(0);
-        let value = xcom::value_of(&ending.last_line.text().map_err(refuse)?);
-        xcom::check_size(&value).map_err(refuse)?;
+        let outbox = context.folder.outbox_path();
+        let value = xcom::output(&outbox, &context.log.redactor(), &ending.last_line);
+        let value = value.map_err(refuse)?;
         return Ok(Report { return_value: Some(value), ..report });
     }
     Ok(report)

@@ -20,8 +20,8 @@ const LOCK_LOOK: Duration = Duration::from_millis(200);
 pub(super) async fn run(context: &Context) -> Result<Report, Failure> {
     let config: PythonConfig = context.config()?;
     let python = match (&config.requirements[..], &config.python) {
-        ([], None) => find(&["python3", "python"])?,
-        ([], Some(wanted)) => interpreter(wanted)?,
+        ([], None) => find(context, &["python3", "python"])?,
+        ([], Some(wanted)) => interpreter(context, wanted)?,
         (requirements, wanted) => environment_of(context, requirements, wanted.as_deref()).await?,
     };
     let script = match (&config.script, &config.code) {
@@ -50,15 +50,14 @@ pub(super) async fn run(context: &Context) -> Result<Report, Failure> {
 }
 
 /// `3.11`, a program's name or a path.
-fn interpreter(wanted: &str) -> Result<PathBuf, Failure> {
+fn interpreter(context: &Context, wanted: &str) -> Result<PathBuf, Failure> {
     let is_version = wanted.chars().all(|c| c.is_ascii_digit() || c == '.');
-    if is_version { find(&[&format!("python{wanted}")]) } else { find(&[wanted]) }
+    if is_version { find(context, &[&format!("python{wanted}")]) } else { find(context, &[wanted]) }
 }
 
 /// The first program of these names in the worker's `PATH`.
-fn find(names: &[&str]) -> Result<PathBuf, Failure> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+fn find(context: &Context, names: &[&str]) -> Result<PathBuf, Failure> {
+    let folders: Vec<PathBuf> = std::env::split_paths(&context.settings.path).collect();
     names
         .iter()
         .find_map(|name| folders.iter().map(|folder| folder.join(name)).find(|p| p.is_file()))
@@ -106,7 +105,7 @@ async fn make(
     wanted: Option<&str>,
 ) -> Result<(), Failure> {
     let (folder, list) = (folder.as_os_str(), list.as_os_str());
-    if let Ok(uv) = find(&["uv"]) {
+    if let Ok(uv) = find(context, &["uv"]) {
         let mut args = vec!["venv".into(), folder.to_owned()];
         if let Some(wanted) = wanted {
             args.extend(["--python".into(), wanted.into()]);
@@ -117,14 +116,23 @@ async fn make(
         return step(context, uv, [args, rest.to_vec()].concat()).await;
     }
     let base = match wanted {
-        Some(wanted) => interpreter(wanted)?,
-        None => find(&["python3", "python"])?,
+        Some(wanted) => interpreter(context, wanted).map_err(without_uv)?,
+        None => find(context, &["python3", "python"]).map_err(without_uv)?,
     };
-    step(context, base, vec!["-m".into(), "venv".into(), folder.to_owned()]).await?;
+    let args = vec!["-m".into(), "venv".into(), folder.to_owned()];
+    step(context, base, args).await.map_err(without_uv)?;
     let args = ["-m", "pip", "install", "--disable-pip-version-check", "-r"];
     let mut args = args.map(OsString::from).to_vec();
     args.push(list.to_owned());
     step(context, python.to_owned(), args).await
+}
+
+/// An environment that failed for want of a tool: uv needs nothing else.
+fn without_uv(failure: Failure) -> Failure {
+    failure.adding(
+        "; this worker has no uv, which makes environments faster and with any version of Python: \
+         install it there (`pip install uv`)",
+    )
 }
 
 async fn step(context: &Context, program: PathBuf, args: Vec<OsString>) -> Result<(), Failure> {

@@ -2,7 +2,7 @@
 //! its XCom.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use millrace_core::wire::Outcome;
 
@@ -61,32 +61,37 @@ pub(crate) async fn run(context: &Context, launch: Launch) -> Result<Report, Fai
         _ => Report::from(Failure::failed(failure(&end))),
     }
     .exit_code(Some(end.exit_code));
-    let (metrics, problems) = xcom::read_metrics(&context.folder.path().join("metrics.json"));
-    report.metrics = metrics;
-    for problem in problems {
-        context.log.warn(problem);
-    }
+    report.metrics = metrics(context, context.folder.path());
     if report.is_success() && wants_output(context) {
-        let value = output(context, &end)
+        let value = xcom::output(context.folder.path(), &context.log.redactor(), &end.last_line)
             .map_err(|problem| Failure::failed(problem).exit_code(end.exit_code))?;
         report.return_value = Some(value);
     }
     Ok(report)
 }
 
+/// The metrics that a task left in a folder; what is wrong with them is a warning in its log.
+pub(super) fn metrics(
+    context: &Context,
+    folder: &Path,
+) -> serde_json::Map<String, serde_json::Value> {
+    let (metrics, problems) = xcom::read_metrics(folder);
+    for problem in problems {
+        context.log.warn(problem);
+    }
+    metrics
+}
+
+/// The variables that name the two files for a task's output.
+pub(super) fn output_files(folder: &Path) -> impl Iterator<Item = (String, String)> {
+    [("MILLRACE_XCOM", xcom::XCOM_FILE), ("MILLRACE_METRICS", xcom::METRICS_FILE)]
+        .into_iter()
+        .map(|(name, file)| (name.to_owned(), folder.join(file).to_string_lossy().into_owned()))
+}
+
 /// A branch needs its command's last line even when it does not push it.
 fn wants_output(context: &Context) -> bool {
     context.task().do_xcom_push || context.task().operator != "bash"
-}
-
-fn output(context: &Context, end: &ProcessEnd) -> Result<serde_json::Value, String> {
-    let redactor = context.log.redactor();
-    let value = match xcom::read_file(&context.folder.path().join("xcom.json"), &redactor)? {
-        Some(value) => value,
-        None => xcom::value_of(&end.last_line.text()?),
-    };
-    xcom::check_size(&value)?;
-    Ok(value)
 }
 
 async fn run_process(context: &Context, launch: &Launch) -> Result<ProcessEnd, Failure> {
@@ -145,9 +150,7 @@ fn variables(context: &Context, launch: &Launch) -> Result<Variables, Failure> {
     variables.extend(given);
     let marker = context.settings.marker(context.assignment.key);
     variables.insert(MARKER.to_owned(), marker);
-    for (name, file) in [("MILLRACE_XCOM", "xcom.json"), ("MILLRACE_METRICS", "metrics.json")] {
-        variables.insert(name.to_owned(), folder.join(file).to_string_lossy().into_owned());
-    }
+    variables.extend(output_files(folder));
     for (name, value) in &variables {
         if !environment::is_name(name) || value.contains('\0') {
             return Err(Failure::for_good(format!(

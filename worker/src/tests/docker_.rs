@@ -154,6 +154,88 @@ async fn stops_leave_nothing_behind() {
     worker.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn output_files_work_for_whoever_the_container_runs_as() {
+    let worker = worker("outbox");
+    let script = "echo '{\"accuracy\": 0.91}' > $MILLRACE_METRICS; umask 077; \
+                  echo '{\"n\": [1, 2]}' > $MILLRACE_XCOM; echo last line";
+    for (ti, user) in [(1, "1000:1000"), (2, "0"), (3, "65534")] {
+        let config = json!({"command": ["sh", "-c", script], "user": user, "read_only": true});
+        let result = worker.run(container(ti, config)).await;
+        assert_eq!(result.outcome, Outcome::Success, "{:?}", result.reason);
+        assert_eq!(result.xcoms["return_value"], json!({"n": [1, 2]}), "{user}");
+        assert_eq!(result.metrics["accuracy"], json!(0.91), "{user}");
+    }
+    // What a container puts in their place is not followed.
+    let link = "ln -sf /etc/passwd $MILLRACE_XCOM; echo 1";
+    let config = json!({"command": ["sh", "-c", link], "user": "1000"});
+    let result = worker.run(container(4, config)).await;
+    assert_eq!(result.outcome, Outcome::Failed);
+    assert!(result.reason.expect("a reason").contains("$MILLRACE_XCOM"));
+    // Metrics count also for a task that failed.
+    let config =
+        json!({"command": ["sh", "-c", "echo '{\"loss\": 2}' > $MILLRACE_METRICS; exit 3"]});
+    let result = worker.run(container(5, config)).await;
+    assert_eq!((result.outcome, &result.metrics["loss"]), (Outcome::Failed, &json!(2)));
+    let left = std::fs::read_dir(worker.home.path().join("worker/attempts")).expect("a folder");
+    assert_eq!(left.count(), 0, "nothing is left");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ports_and_networks() {
+    let worker = worker("networks");
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a port")
+        .port();
+    let serve = "echo hello > /tmp/index.html; echo up; httpd -f -p 80 -h /tmp";
+    let config = json!({"command": ["sh", "-c", serve], "ports": [format!("127.0.0.1:{port}:80")]});
+    worker.link.give(container(1, config));
+    worker.link.log_has(key(1), "up").await;
+    let url = format!("http://127.0.0.1:{port}/");
+    let get = json!({"url": url, "method": "GET"});
+    // The server is up a moment after its last word.
+    let mut result = worker.run(assignment(20, task("http", &get))).await;
+    for ti in 21..60 {
+        if result.outcome == Outcome::Success {
+            break;
+        }
+        result = worker.run(assignment(ti, task("http", &get))).await;
+    }
+    assert_eq!(result.xcoms["return_value"], "hello\n", "{:?}", result.reason);
+    worker.link.give_work(Work::Kill(Kill { key: key(1), reason: "enough".to_owned() }));
+    assert_eq!(worker.link.result(key(1)).await.outcome, Outcome::Killed);
+
+    let docker = daemon();
+    let names = ["a", "b"].map(|part| format!("millrace-test-{part}-{}", std::process::id()));
+    for name in &names {
+        let request = bollard::models::NetworkCreateRequest {
+            name: name.clone(),
+            ..bollard::models::NetworkCreateRequest::default()
+        };
+        docker.create_network(request).await.expect("a network");
+    }
+    let count = "ip -o -4 addr show | grep -vc ' lo '";
+    let check = async |ti, networks: &[String], expected: i64| {
+        let config = json!({"command": ["sh", "-c", count], "networks": networks});
+        let result = worker.run(container(ti, config)).await;
+        assert_eq!(result.xcoms.get("return_value"), Some(&json!(expected)), "{:?}", result.reason);
+    };
+    check(4, &[], 1).await;
+    check(5, &names[..1], 1).await;
+    check(6, &names, 2).await;
+    let config = json!({"command": "true", "networks": ["millrace-no-such-network"]});
+    let result = worker.run(container(7, config)).await;
+    assert_eq!(result.outcome, Outcome::FailedForGood);
+    assert!(result.reason.expect("a reason").contains("millrace-no-such-network"));
+    for name in &names {
+        docker.remove_network(name).await.expect("removed");
+    }
+    assert_eq!(containers("networks").await, 0);
+    worker.stop().await;
+}
+
 /// Runs an assignment on a worker whose whole runtime then dies.
 fn crash_while(cluster: String, given: Assignment, seen: &'static str) -> tempfile::TempDir {
     let (sender, receiver) = std::sync::mpsc::channel();

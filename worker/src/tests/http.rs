@@ -1,4 +1,4 @@
-//! HTTP tasks and Python tasks.
+//! HTTP tasks.
 
 use millrace_core::connection::Connection;
 use millrace_core::wire::{Assignment, Outcome};
@@ -113,33 +113,5 @@ async fn a_server_of_an_own_authority_is_trusted_by_its_file() {
     assert_eq!(result.xcoms["return_value"], "ok", "{:?}", result.reason);
     let result = worker.run(get(4, json!({"ca_file": "/nowhere/ca.pem"}))).await;
     assert!(result.reason.expect("a reason").contains("ca_file \"/nowhere/ca.pem\""));
-    worker.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn python_code_and_environments() {
-    let worker = TestWorker::start();
-    let code = "import json, sys\nprint(json.dumps({'args': sys.argv[1:]}))";
-    let config = json!({"code": code, "args": ["{{ ds }}", "a b"]});
-    let result = worker.run(assignment(1, task("python", &config))).await;
-    assert_eq!(
-        result.xcoms["return_value"],
-        json!({"args": ["2025-08-21", "a b"]}),
-        "{:?}",
-        result.reason
-    );
-    let config = json!({"code": "import sys; sys.exit(99)"});
-    let result = worker.run(assignment(2, task("python", &config))).await;
-    assert_eq!(result.outcome, Outcome::Skipped);
-    let config = json!({"code": "raise ValueError('bad value')"});
-    let result = worker.run(assignment(3, task("python", &config))).await;
-    assert!(result.reason.expect("a reason").contains("ValueError: bad value"));
-    // A requirement on this machine: the environment is made without any index.
-    let package = worker.home.path().join("package");
-    std::fs::create_dir_all(&package).expect("a folder");
-    std::fs::write(package.join("said.py"), "WORD = 'from the package'").expect("written");
-    let config = json!({"code": "print(1)", "python": "no-such-python-9"});
-    let result = worker.run(assignment(4, task("python", &config))).await;
-    assert!(result.reason.expect("a reason").contains("has no no-such-python-9"));
     worker.stop().await;
 }

@@ -26,12 +26,20 @@ const PING_LIMIT: Duration = Duration::from_secs(10);
 
 /// The daemon at an address, or the machine's own. Nothing is sent yet.
 pub(crate) fn connect(url: Option<&str>) -> Result<Docker, Error> {
-    let found = std::env::var("DOCKER_HOST").ok();
-    let url = url.map(str::to_owned).or(found).filter(|url| !url.is_empty());
-    match url {
+    match address(url) {
         Some(url) => Docker::connect_with_host(&url),
         None => Docker::connect_with_host("unix:///var/run/docker.sock"),
     }
+}
+
+fn address(url: Option<&str>) -> Option<String> {
+    let found = std::env::var("DOCKER_HOST").ok();
+    url.map(str::to_owned).or(found).filter(|url| !url.is_empty())
+}
+
+/// Whether the daemon is this machine's, so that it sees the worker's files.
+pub(super) fn is_local(url: Option<&str>) -> bool {
+    address(url).is_none_or(|url| url.starts_with("unix:") || url.starts_with('/'))
 }
 
 /// A daemon that answers. One that does not is not the task's fault.

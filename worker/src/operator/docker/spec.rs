@@ -10,6 +10,10 @@ use serde_json::Value;
 
 use super::{Context, Failure, names};
 use crate::environment;
+use crate::operator::shell;
+
+/// Where a container finds the files for its XCom and its metrics.
+const OUTBOX: &str = "/millrace";
 
 /// The container of an attempt.
 pub(super) fn container(
@@ -46,10 +50,19 @@ fn host(context: &Context, config: &DockerConfig) -> Result<HostConfig, Failure>
     });
     let memory = size("mem_limit", config.mem_limit.as_ref())?;
     let given = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
+    let mut binds = binds(context, &config.volumes)?;
+    if names::is_local(config.docker_url.as_deref()) {
+        let outbox = context
+            .folder
+            .outbox()
+            .map_err(|error| Failure::lost(format!("folder for the output: {error}")))?;
+        binds.push(format!("{}:{OUTBOX}:z", outbox.display()));
+    }
     Ok(HostConfig {
-        binds: Some(binds(context, &config.volumes)?),
+        binds: Some(binds),
         tmpfs: (!config.tmpfs.is_empty()).then(|| tmpfs.collect()),
-        network_mode: config.network_mode.clone(),
+        // As in Compose: the networks take the place of the default one.
+        network_mode: config.network_mode.clone().or_else(|| config.networks.first().cloned()),
         extra_hosts: given(&config.extra_hosts),
         memory,
         // Without it a container may take as much again from swap before it is called too big.
@@ -77,6 +90,9 @@ fn host(context: &Context, config: &DockerConfig) -> Result<HostConfig, Failure>
 
 fn variables(context: &Context, config: &DockerConfig) -> Result<Vec<String>, Failure> {
     let mut variables = environment::ids(&context.assignment);
+    if names::is_local(config.docker_url.as_deref()) {
+        variables.extend(shell::output_files(std::path::Path::new(OUTBOX)));
+    }
     if let Some(file) = &context.env_file {
         let path = std::path::Path::new(&context.assignment.dag.folder).join(file);
         variables.extend(environment::read_env_file(&path).map_err(Failure::failed)?);
@@ -302,6 +318,29 @@ mod tests {
         check(r#"a "b \"c\" \n" d\ e"#, Ok(&["a", r#"b "c" \n"#, "d e"]));
         check("  ", Ok(&[]));
         check("a 'b", Err("a ' is not closed"));
+    }
+
+    #[test]
+    fn gpus_are_asked_for_as_the_daemon_wants_them() {
+        let check = |value: Value, expected: Option<Value>| {
+            let got = gpus(Some(&value)).expect("well formed");
+            assert_eq!(got.map(|found| json!(found)), expected, "{value}");
+        };
+        let request = |more: Value| {
+            let mut request = json!({"Driver": "", "Capabilities": [["gpu"]]});
+            request
+                .as_object_mut()
+                .expect("a map")
+                .extend(more.as_object().expect("a map").clone());
+            Some(json!([request]))
+        };
+        check(json!("all"), request(json!({"Count": -1})));
+        check(json!(2), request(json!({"Count": 2})));
+        check(json!("2"), request(json!({"Count": 2})));
+        check(json!("device=0, GPU-3a"), request(json!({"DeviceIDs": ["0", "GPU-3a"]})));
+        check(json!(0), None);
+        check(Value::Null, None);
+        assert!(gpus(Some(&json!("many"))).is_err());
     }
 
     #[test]
