@@ -5,9 +5,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::callback::KINDS;
 use super::super::duration;
 use super::super::keys::{Key, KeyKind};
+use crate::operator::notify::KINDS;
 use crate::operator::{Field, FieldKind};
 
 /// A template may stand for anything but a structure.
