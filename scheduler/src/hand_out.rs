@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use millrace_core::engine::{Event, SCHEDULER};
-use millrace_core::operator::Place;
-use millrace_core::record::AttemptKey;
+use millrace_core::record::{AttemptKey, TiKey};
 use millrace_core::template::Lookups;
 use millrace_core::wire::{Assignment, Finished, Kill, ProtocolError, Registered, Renewed, Work};
 use tokio::sync::oneshot;
@@ -42,29 +41,31 @@ impl Term {
     /// Starts an attempt for every queued task instance that somebody can take now.
     pub(crate) fn hand_out(&mut self, batch: &mut Batch) {
         let reporting: Vec<String> = batch.finishes.iter().map(|r| r.worker.clone()).collect();
-        // Decisions in the scheduler may queue further decisions: go on until none is left.
+        // Only as many are looked at as can go now: what waits costs nothing.
         loop {
-            let queued: Vec<_> = self.engine.queued().collect();
-            let mut progress = false;
-            for waiting in queued {
-                let worker = match waiting.place {
-                    Place::Scheduler => SCHEDULER.to_owned(),
-                    Place::Worker => match self.taker_for(&waiting.queue, &reporting) {
-                        Some(worker) => worker,
-                        None => continue,
-                    },
-                };
-                let event = Event::Assign { ti: waiting.ti, worker: worker.clone() };
-                if let Some(key) = self.step(event, batch).assigned {
-                    self.registry.assign(&worker, key);
-                    batch.assigned.entry(worker).or_default().push(key);
-                    progress = true;
-                }
-            }
-            if !progress {
-                return;
+            let next = self.engine.decisions().next();
+            if !next.is_some_and(|ti| self.assign(ti, SCHEDULER.to_owned(), batch)) {
+                break;
             }
         }
+        let queues: Vec<String> = self.engine.queues().map(|(queue, _)| queue.to_owned()).collect();
+        for queue in queues {
+            while let Some(worker) = self.taker_for(&queue, &reporting) {
+                let next = self.engine.queued_in(&queue).next();
+                if !next.is_some_and(|ti| self.assign(ti, worker, batch)) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Starts an attempt; false when the task instance is not queued after all.
+    fn assign(&mut self, ti: TiKey, worker: String, batch: &mut Batch) -> bool {
+        let event = Event::Assign { ti, worker: worker.clone() };
+        let Some(key) = self.step(event, batch).assigned else { return false };
+        self.registry.assign(&worker, key);
+        batch.assigned.entry(worker).or_default().push(key);
+        true
     }
 
     fn taker_for(&self, queue: &str, reporting: &[String]) -> Option<String> {

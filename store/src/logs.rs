@@ -1,8 +1,11 @@
 //! The logs of attempts: files below one folder, named by internal numbers alone
 //! (`<run>/<ti>/<try>.<epoch>.log`), so that no name of a user can climb out of it.
 //!
-//! Owns bounds and offsets. A log ends by its bytes or by the mark `….end`. Functions block; call
-//! them on threads for blocking work.
+//! Owns bounds and offsets. A log ends by its bytes or by the mark `….end`. Of one that becomes too
+//! long the head stays, and its last lines are added when it ends. Functions block; call them on
+//! threads for blocking work.
+
+mod tail;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -11,11 +14,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use millrace_core::record::{AttemptKey, RunKey};
 
-/// The most bytes of one attempt's log; what comes later is dropped, and a line says so.
+use tail::{TAIL_BYTES, Tail};
+
+/// The most bytes of one attempt's log; of what comes later only the last lines are kept, and a
+/// line says so.
 pub const LOG_BYTES_MAX: u64 = 50 * 1024 * 1024;
 
-/// The last line of a log that was cut.
-const CUT: &str = "\n[this log was cut here: it reached its limit]\n";
+/// Where a log was cut.
+const CUT: &str =
+    "\n[this log was cut here: it reached its limit; its last lines follow at its end]\n";
 
 /// Why a log could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +52,7 @@ pub struct LogPiece {
 pub struct Logs {
     folder: Arc<Path>,
     bytes_max: u64,
+    tail_bytes: u64,
     /// Two pieces of one log must not be written at once.
     locks: Arc<[Mutex<()>; 16]>,
 }
@@ -55,14 +63,16 @@ impl Logs {
         Self {
             folder: folder.into().into(),
             bytes_max: LOG_BYTES_MAX,
+            tail_bytes: TAIL_BYTES,
             locks: Arc::new(std::array::from_fn(|_| Mutex::new(()))),
         }
     }
 
-    /// The same with another limit for each log.
+    /// The same with another limit for each log, of which the tail is at most half.
     #[must_use]
     pub fn with_limit(mut self, bytes_max: u64) -> Self {
         self.bytes_max = bytes_max;
+        self.tail_bytes = TAIL_BYTES.min(bytes_max / 2);
         self
     }
 
@@ -77,8 +87,8 @@ impl Logs {
     }
 
     /// Writes a piece that begins at byte `offset`; where the next one begins. A piece that was
-    /// written before is dropped, as is what lies beyond the limit; a gap is filled with a line
-    /// that tells of it. `last` ends the log.
+    /// written before is dropped; a gap is filled with a line that tells of it. Beyond the limit
+    /// only the tail is kept. `last` ends the log.
     ///
     /// # Errors
     /// [`LogError`]; the same piece may be sent again.
@@ -94,35 +104,61 @@ impl Logs {
         let _held = lock.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.path(run, key);
         let failed = |source| LogError { action: "write", path: path.clone(), source };
-        let mut file = open_for_append(&path).map_err(failed)?;
-        let written = file.metadata().map_err(failed)?.len();
-        let end = offset.saturating_add(text.len() as u64);
-        if written <= self.bytes_max {
-            self.write(&mut file, written, offset, text.as_bytes()).map_err(failed)?;
-        }
+        let next = self.put(&path, offset, text.as_bytes(), last).map_err(failed)?;
         if last {
             File::create(self.end_mark(run, key)).map_err(failed)?;
         }
-        Ok(if written > self.bytes_max { end } else { end.max(written) })
+        Ok(next)
     }
 
-    fn write(&self, file: &mut File, written: u64, offset: u64, text: &[u8]) -> io::Result<()> {
+    fn put(&self, path: &Path, offset: u64, text: &[u8], last: bool) -> io::Result<u64> {
+        let mut file = open_for_append(path)?;
+        let written = file.metadata()?.len();
+        let tail = path.with_extension("tail");
+        let mut tail = if written <= self.bytes_max {
+            match self.write(&mut file, written, offset, text)? {
+                None => return Ok(written.max(offset.saturating_add(text.len() as u64))),
+                Some(base) => Tail::create(&tail, base, self.tail_bytes)?,
+            }
+        } else {
+            match Tail::find(&tail, self.tail_bytes)? {
+                Some(tail) => tail,
+                // A crash between the cut and its tail: what was on its way is left out.
+                None => Tail::create(&tail, offset.max(self.bytes_max), self.tail_bytes)?,
+            }
+        };
+        tail.append(offset, text)?;
+        if last {
+            tail.fold(&mut file)?;
+        }
+        Ok(tail.end())
+    }
+
+    /// Writes what fits; up to which byte the log is written when that is not all of it.
+    fn write(
+        &self,
+        file: &mut File,
+        written: u64,
+        offset: u64,
+        text: &[u8],
+    ) -> io::Result<Option<u64>> {
         if offset > written {
             fill(file, offset.min(self.bytes_max) - written.min(self.bytes_max), offset - written)?;
         }
         let known = usize::try_from(written.saturating_sub(offset)).unwrap_or(usize::MAX);
         let new = text.get(known..).unwrap_or_default();
-        let room = usize::try_from(self.bytes_max - written.max(offset).min(self.bytes_max))
-            .unwrap_or(usize::MAX);
+        let from = written.max(offset);
+        let room = usize::try_from(self.bytes_max - from.min(self.bytes_max)).unwrap_or(usize::MAX);
         if new.len() <= room {
-            return file.write_all(new);
+            return file.write_all(new).map(|()| None);
         }
         // Up to a border of characters; the mark makes the file longer than the limit.
         let cut = (0..=room).rev().find(|&at| new.get(at).is_none_or(|byte| byte & 0xc0 != 0x80));
-        file.write_all(&new[..cut.unwrap_or(0)])?;
-        let missing = room - cut.unwrap_or(0);
-        file.write_all(&vec![b' '; missing])?;
-        file.write_all(CUT.as_bytes())
+        let cut = cut.unwrap_or(0);
+        file.write_all(&new[..cut])?;
+        file.write_all(&vec![b' '; room - cut])?;
+        file.write_all(CUT.as_bytes())?;
+        Ok(Some(from + cut as u64))
     }
 
     /// Reads at most `bytes_max` bytes from a byte on. Of a log that does not exist (yet) nothing.
@@ -292,16 +328,56 @@ mod tests {
     }
 
     #[test]
-    fn a_log_is_bounded_and_says_so() {
+    fn a_log_is_bounded_and_keeps_its_end() {
         let (_kept, logs) = logs(10);
         assert_eq!(logs.append(5, KEY, 0, "12345678", false).unwrap(), 8);
         assert_eq!(logs.append(5, KEY, 8, "9한글", false).unwrap(), 15);
-        let expected = format!("123456789 {CUT}");
-        assert_eq!(whole(&logs).text, expected);
-        assert_eq!(logs.append(5, KEY, 15, "more", true).unwrap(), 19);
+        let head = format!("123456789 {CUT}");
+        assert_eq!(whole(&logs).text, head);
         assert_eq!(logs.append(5, KEY, 8, "9한글", false).unwrap(), 15, "a repetition");
-        assert_eq!(whole(&logs).text, expected);
+        assert_eq!(logs.append(5, KEY, 0, "", false).unwrap(), 15, "a question");
+        assert_eq!(whole(&logs).text, head);
+        let next = whole(&logs).next;
+        let lines = "one\ntwo\nthree\nfour\n";
+        assert_eq!(logs.append(5, KEY, 15, lines, false).unwrap(), 34);
+        assert_eq!(logs.append(5, KEY, 15, lines, true).unwrap(), 34, "a repetition ends it");
+        let end = "[20 bytes are left out here]\nfour\n";
+        assert_eq!(logs.read(5, KEY, next, 1000).unwrap().text, end, "a reader goes on");
+        assert_eq!(whole(&logs).text, format!("{head}{end}"));
         assert!(whole(&logs).complete);
+        assert_eq!(logs.append(5, KEY, 15, lines, true).unwrap(), 34);
+        assert_eq!(whole(&logs).text, format!("{head}{end}"), "once");
+        // A notice about the attempt comes after its end.
+        assert_eq!(logs.append(5, KEY, 34, "ps\n", true).unwrap(), 37);
+        assert_eq!(whole(&logs).text, format!("{head}{end}ps\n"));
+        assert_eq!(logs.tail(5, KEY, 10).unwrap().text, "four\nps\n");
+    }
+
+    #[test]
+    fn a_log_that_is_a_little_too_long_loses_nothing() {
+        let (_kept, logs) = logs(10);
+        assert_eq!(logs.append(5, KEY, 0, "123456789\n123\n", true).unwrap(), 14);
+        assert_eq!(whole(&logs).text, format!("123456789\n{CUT}123\n"));
+    }
+
+    #[test]
+    fn the_disk_is_bounded_however_much_is_written() {
+        let (kept, logs) = logs(4000);
+        let piece = "0123456789abcdef\n".repeat(50);
+        let mut offset = 0;
+        for _ in 0..200 {
+            offset = logs.append(5, KEY, offset, &piece, false).unwrap();
+            let folder = kept.path().join("logs/5/7");
+            let sizes = fs::read_dir(folder).unwrap().map(|e| e.unwrap().metadata().unwrap().len());
+            assert!(sizes.sum::<u64>() < 4000 + 2 * 2000 + 1000);
+        }
+        assert_eq!(offset, 200 * piece.len() as u64);
+        // What was lost on the way is left out too, and the end is the end.
+        let end = logs.append(5, KEY, offset + 1000, "the end\n", true).unwrap();
+        assert_eq!(end, offset + 1008);
+        let text = whole(&logs).text;
+        assert!(text.ends_with("bytes are left out here]\nthe end\n"), "{text}");
+        assert!(whole(&logs).complete && text.len() < 7000);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use crate::harness::{
-    Metadata, Millrace, busybox, containers, docker, mariadb_port, processes_with, unique, wait_for,
+    Metadata, Millrace, busybox, containers, docker, free_port, mariadb_port, processes_with,
+    sql_at, stack, unique, wait_for,
 };
 
 /// A DAG of one container task that may be tried again at once, thrice.
@@ -112,6 +113,41 @@ fn an_sql_error_shows_the_statement() {
     let (log, _) = fails(&millrace, "query", text);
     assert!(log.contains("statement 3") && log.contains("SELEKT '2"), "{log}");
     assert!(log.contains("SQL syntax"), "{log}");
+}
+
+/// A server that is restarted, and one that is killed, while a statement runs.
+#[test]
+fn a_database_that_goes_away_in_mid_query_is_tried_again() {
+    let folder = tempfile::Builder::new().prefix("millrace-it-").tempdir().expect("a folder");
+    let path = folder.path().to_str().expect("a plain path").to_owned();
+    let port = free_port();
+    stack("mariadb.sh", &["start", &path, &port.to_string()]);
+    let mut millrace = Millrace::start(Metadata::Sqlite);
+    millrace.stop();
+    let uri = format!("mysql://root:root@127.0.0.1:{port}/shop");
+    millrace.environment.insert("MILLRACE_CONN_SHOP".to_owned(), uri);
+    millrace.start_again();
+    sql_at(port, "CREATE DATABASE shop; CREATE TABLE shop.t (n INT); CREATE TABLE shop.go (n INT)");
+    let text = "dag_id: away\ntasks:\n  a:\n    operator: sql\n    conn_id: shop\n    retries: 9\n    \
+                retry_delay: 1\n    sql: |\n      INSERT INTO t VALUES (1);\n      \
+                SELECT SLEEP(IF((SELECT COUNT(*) FROM go) = 0, 600, 0));\n";
+    millrace.add_dag("away", text);
+    for how in ["restart", "kill"] {
+        sql_at(port, "DELETE FROM shop.go; DELETE FROM shop.t");
+        let run = millrace.trigger("away", json!({}));
+        let asleep = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP(IF%'";
+        wait_for("the query", 60, || {
+            if sql_at(port, asleep) == "1" { Ok(()) } else { Err("not yet".to_owned()) }
+        });
+        sql_at(port, "INSERT INTO shop.go VALUES (1)");
+        stack("mariadb.sh", &[how, &path]);
+        stack("mariadb.sh", &["start", &path, &port.to_string()]);
+        assert_eq!(millrace.wait_for_run("away", &run, 120), "success", "{how}");
+        let log = millrace.task_log("away", &run, "a", 1);
+        assert!(log.contains("the connection broke") && log.contains("rolled back"), "{log}");
+        assert_eq!(sql_at(port, "SELECT COUNT(*) FROM shop.t"), "1", "{how}: once, not twice");
+    }
+    stack("mariadb.sh", &["stop", &path]);
 }
 
 #[test]

@@ -55,6 +55,18 @@ expect "C-1 and has the same rows" 1752 "$(rows 2025-08-22)"
 expect "C-1 and a second try" 2 "$(try_number "$ct" "$run" data_extraction)"
 expect "C-1 and still the first one's log" true "$(call GET "$(run_path "$ct" "$run")/taskInstances/data_extraction/logs/1" | grep -q 1752 && echo true)"
 
+# --- the plug is pulled in the middle of training ------------------------------------------------
+since=$(date +%s)
+clear_only "$ct" "$run" model_training
+wait_until 120 in_training "$ct" "$run" || die "the training does not begin"
+kill -9 "$millrace_pid"
+wait "$millrace_pid" 2>/dev/null || true
+start_millrace
+wait_until 600 ended "$ct" "$run" || say "$ct $run does not end"
+expect "C-5a killed in training, it ends well by itself" success "$(run_state "$ct" "$run")"
+expect "C-5a with a model" true "$(xcom "$ct" "$run" model_training | jq '.accuracy >= 0.8')"
+[ "$form" = local ] || expect "C-5a by one container, never a second one" 1 "$(containers_made "$ct" "$since")"
+
 # --- continuous deployment -----------------------------------------------------------------------
 # states in the order: branch, deployed, latest, decide, deploy, skip; S success, K skipped, F failed
 mv "$work/models/models" "$work/models/hidden"
@@ -93,6 +105,7 @@ for grid in '{"dept":[4]}' '{"depth":["4"]}' '{"depth":[99]}'; do
   expect "C-7 $grid is refused" 422 "$(trigger_status "$ct" "{\"grid\": $grid}")"
   expect "C-7 and by the command line" refused "$("$millrace" trigger "$ct" --conf "{\"grid\": $grid}" >/dev/null 2>&1 || echo refused)"
 done
+expect "C-7 and the answer says where" 1 "$(trigger_answer "$ct" '{"grid": {"dept":[4]}}' | grep -c dept)"
 expect "C-7 and no run was made" "$runs_before" "$(run_count "$ct")"
 stop_millrace
 expect "C-1 the password is in no file" '' "$(grep -rlF root:root "$work/home" "$work/millrace.log" | xargs)"

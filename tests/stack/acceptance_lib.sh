@@ -86,10 +86,14 @@ trigger() {
   printf '%s\n' "$run"
 }
 
-trigger_status() {
-  curl -s -o /dev/null -w '%{http_code}' -X POST -H "Authorization: Bearer $token" \
-    -H 'Content-Type: application/json' --data "{\"logical_date\": null, \"conf\": $2}" \
-    "http://127.0.0.1:$port/api/v2/dags/$1/dagRuns"
+trigger_status() { trigger_answer "$@" -o /dev/null -w '%{http_code}'; }
+# trigger_answer DAG CONF [CURL_OPTION…]
+trigger_answer() {
+  local dag=$1 conf=$2
+  shift 2
+  curl -s "$@" -X POST -H "Authorization: Bearer $token" \
+    -H 'Content-Type: application/json' --data "{\"logical_date\": null, \"conf\": $conf}" \
+    "http://127.0.0.1:$port/api/v2/dags/$dag/dagRuns"
 }
 
 run_path() { printf 'dags/%s/dagRuns/%s' "$1" "$(jq -rn --arg run "$2" '$run | @uri')"; }
@@ -98,11 +102,25 @@ ended() { case $(run_state "$1" "$2") in success | failed) ;; *) return 1 ;; esa
 try_number() { call GET "$(run_path "$1" "$2")/taskInstances/$3" | jq .try_number; }
 xcom() { call GET "$(run_path "$1" "$2")/taskInstances/$3/xcomEntries/return_value?deserialize=true" | jq .value; }
 
+# in_training DAG RUN: the training runs now, in containers as a container
+in_training() {
+  [ "$(call GET "$(run_path "$1" "$2")/taskInstances/model_training" | jq -r .state)" = running ] || return 1
+  [ "$form" = local ] || [ -n "$(docker ps --quiet --filter "label=millrace.dag=$1")" ]
+}
+# containers_made DAG SINCE: how many the daemon made since that second
+containers_made() {
+  docker events --since "$2" --until "$(($(date +%s) + 1))" --filter "label=millrace.dag=$1" \
+    --filter event=create --format '{{ .ID }}' | wc -l
+}
+
 # clear_run DAG RUN TASK: the task and all that follows, run to the end again
 clear_run() {
+  clear_only "$@"
+  wait_until 600 ended "$1" "$2" || say "$1 $2 does not end"
+}
+clear_only() {
   call POST "dags/$1/clearTaskInstances" "$(jq -nc --arg run "$2" --arg task "$3" \
     '{dry_run: false, dag_run_id: $run, task_ids: [$task], include_downstream: true, only_failed: false}')" >/dev/null
-  wait_until 600 ended "$1" "$2" || say "$1 $2 does not end"
 }
 
 # order DAG RUN: the tasks that succeeded, as they started

@@ -81,7 +81,7 @@ pub(crate) async fn run(
         }
     };
     let result = conclude(&log, report, &assignment, shown).await;
-    folder.remove();
+    folder.remove_later();
     result
 }
 
@@ -116,7 +116,7 @@ fn prepare(
         return Ok(former.folder.clone());
     }
     let folder = AttemptFolder::create(&settings.home, assignment.key)?;
-    folder.write_note(&first_note(settings, assignment))?;
+    folder.write_first_note(&first_note(settings, assignment))?;
     Ok(folder)
 }
 

@@ -110,6 +110,11 @@ impl AttemptFolder {
         self.path.join("out")
     }
 
+    /// Writes the first note into a fresh folder. Half a note is none: nothing was started yet.
+    pub(crate) fn write_first_note(&self, note: &Note) -> io::Result<()> {
+        fs::write(self.path.join(NOTE), serde_json::to_vec(note)?)
+    }
+
     /// Writes the note, whole or not at all.
     pub(crate) fn write_note(&self, note: &Note) -> io::Result<()> {
         let unfinished = self.path.join("note.json.new");
@@ -120,6 +125,11 @@ impl AttemptFolder {
     /// Reads the note of a former incarnation; none when it never got that far.
     pub(crate) fn read_note(&self) -> Option<Note> {
         serde_json::from_slice(&fs::read(self.path.join(NOTE)).ok()?).ok()
+    }
+
+    /// Removes the folder beside whatever comes next: a big one takes time, and nobody waits.
+    pub(crate) fn remove_later(self) {
+        tokio::task::spawn_blocking(move || self.remove());
     }
 
     /// Removes the folder. What a task left there without permissions stays, with a warning.

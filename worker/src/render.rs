@@ -2,7 +2,7 @@
 //! scheduler for whatever they need.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use millrace_core::connection::{Connection, is_secret_name};
@@ -42,9 +42,12 @@ pub(crate) struct Rendered {
     pub(crate) templates: Templates,
 }
 
+/// Registering every filter for each attempt would cost more than rendering does.
+static RENDERER: LazyLock<Renderer> = LazyLock::new(Renderer::default);
+
 /// Evaluates the templates of one attempt.
 pub(crate) struct Templates {
-    renderer: Renderer,
+    renderer: &'static Renderer,
     scope: Scope,
     source: Source,
 }
@@ -92,7 +95,7 @@ impl Templates {
         let files = assignment.task.files.clone().into_iter().collect();
         let scope =
             Scope::new(assignment.context(clock.now()), lookups).with_files(Arc::new(files));
-        Self { renderer: Renderer::default(), scope, source }
+        Self { renderer: &RENDERER, scope, source }
     }
 
     /// The same with more names: why a notice is sent.
@@ -158,7 +161,7 @@ impl Templates {
         mut attempt: impl FnMut(&Renderer, &Scope) -> Result<T, RenderTaskError>,
     ) -> Result<T, Failure> {
         for _ in 0..ROUNDS_MAX {
-            match attempt(&self.renderer, &self.scope) {
+            match attempt(self.renderer, &self.scope) {
                 Ok(value) => return Ok(value),
                 Err(RenderTaskError::Template(RenderError::Needs(wanted))) => {
                     let lookups = answers(&self.source, &self.scope, wanted).await?;

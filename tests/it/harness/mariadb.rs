@@ -33,11 +33,16 @@ impl Metadata {
 }
 
 /// Runs a statement on the server.
-#[expect(clippy::disallowed_methods, reason = "tests start real programs")]
 pub(crate) fn sql(statement: &str) -> String {
+    sql_at(mariadb_port(), statement)
+}
+
+/// Runs a statement on the server at a port.
+#[expect(clippy::disallowed_methods, reason = "tests start real programs")]
+pub(crate) fn sql_at(port: u16, statement: &str) -> String {
     let output = Command::new("mariadb")
         .args(["--no-defaults", "-uroot", "-proot", "-h127.0.0.1", "-N", "-B"])
-        .arg(format!("-P{}", mariadb_port()))
+        .arg(format!("-P{port}"))
         .args(["--default-character-set=utf8mb4", "-e", statement])
         .output()
         .expect("the mariadb client runs; apt-get install mariadb-client");

@@ -10,7 +10,7 @@ mod wait;
 
 pub(crate) use docker::{busybox, containers, created, docker};
 pub(crate) use http::call;
-pub(crate) use mariadb::{Metadata, free_port, mariadb_port, sql};
+pub(crate) use mariadb::{Metadata, free_port, mariadb_port, sql, sql_at};
 pub(crate) use millrace::{Millrace, copy_folder};
 pub(crate) use processes::{processes_with, unique};
 pub(crate) use stack::{root, stack};

@@ -1,6 +1,8 @@
 //! Finding processes in `/proc`: by the attempt's mark, and by number and start.
 
 use std::fs;
+use std::io::Read as _;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -9,7 +11,10 @@ use super::{MARKER, group};
 
 /// What tells one process from a later one with the same number.
 pub(crate) fn start_ticks(pid: i32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // One read: it is on the way of every task.
+    let mut buffer = [0; 1024];
+    let size = fs::File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut buffer).ok()?;
+    let stat = String::from_utf8_lossy(&buffer[..size]);
     // The name, in parentheses, may hold anything; the start is the 20th field after it.
     stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
@@ -32,8 +37,11 @@ pub(crate) fn group_lives(group: i32) -> bool {
 
 /// The boot of the machine.
 pub(crate) fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map_or_else(|_| String::new(), |id| id.trim().to_owned())
+    static BOOT: LazyLock<String> = LazyLock::new(|| {
+        fs::read_to_string("/proc/sys/kernel/random/boot_id")
+            .map_or_else(|_| String::new(), |id| id.trim().to_owned())
+    });
+    BOOT.clone()
 }
 
 /// Kills every process that carries the mark of an attempt, whatever its group.

@@ -84,7 +84,8 @@ async fn a_task_works_in_a_folder_of_its_own_that_is_removed() {
     let result = worker.run(bash(1, "touch x; stat -c '%a' .; pwd")).await;
     let folder = result.xcoms["return_value"].as_str().expect("a path").to_owned();
     assert!(worker.link.log(key(1)).contains("700"), "{}", worker.link.log(key(1)));
-    assert!(!std::path::Path::new(&folder).exists(), "{folder}");
+    let gone = || (!std::path::Path::new(&folder).exists()).then_some(());
+    until("the folder's removal", gone).await;
     let elsewhere = tempfile::tempdir().expect("a folder");
     let config = json!({"bash_command": "pwd", "cwd": elsewhere.path()});
     let result = worker.run(assignment(2, task("bash", &config))).await;

@@ -177,8 +177,9 @@ async fn output_files_work_for_whoever_the_container_runs_as() {
         json!({"command": ["sh", "-c", "echo '{\"loss\": 2}' > $MILLRACE_METRICS; exit 3"]});
     let result = worker.run(container(5, config)).await;
     assert_eq!((result.outcome, &result.metrics["loss"]), (Outcome::Failed, &json!(2)));
-    let left = std::fs::read_dir(worker.home.path().join("worker/attempts")).expect("a folder");
-    assert_eq!(left.count(), 0, "nothing is left");
+    let attempts = worker.home.path().join("worker/attempts");
+    let left = || std::fs::read_dir(&attempts).expect("a folder").count();
+    until("the removal of every folder", || (left() == 0).then_some(())).await;
     worker.stop().await;
 }
 
@@ -233,6 +234,105 @@ async fn ports_and_networks() {
         docker.remove_network(name).await.expect("removed");
     }
     assert_eq!(containers("networks").await, 0);
+    worker.stop().await;
+}
+
+/// A door to the daemon that can be shut: what a worker sees of a daemon that is stopped and
+/// started again, without taking it away from everybody else.
+struct Door {
+    path: std::path::PathBuf,
+    open: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Door {
+    fn open(path: std::path::PathBuf) -> Self {
+        let mut door = Self { path, open: None };
+        door.open_again();
+        door
+    }
+
+    fn open_again(&mut self) {
+        let listener = tokio::net::UnixListener::bind(&self.path).expect("a socket");
+        self.open = Some(tokio::spawn(async move {
+            // Dropped with this task: every connection through the door ends with it.
+            let mut connections = tokio::task::JoinSet::new();
+            while let Ok((mut outside, _)) = listener.accept().await {
+                connections.spawn(async move {
+                    let inside = tokio::net::UnixStream::connect("/var/run/docker.sock").await;
+                    if let Ok(mut inside) = inside {
+                        drop(tokio::io::copy_bidirectional(&mut outside, &mut inside).await);
+                    }
+                });
+            }
+        }));
+    }
+
+    async fn shut(&mut self) {
+        if let Some(open) = self.open.take() {
+            open.abort();
+            drop(open.await);
+        }
+        std::fs::remove_file(&self.path).expect("it was open");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_goes_away_and_comes_back() {
+    let worker = worker("away");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut door = Door::open(folder.path().join("docker.sock"));
+    let url = format!("unix://{}", door.path.display());
+    let go = folder.path().join("go");
+    let script = "echo one; while [ ! -e /data/go ]; do sleep 0.1; done; echo two";
+    let given = |ti| {
+        let volume = format!("{}:/data", folder.path().display());
+        let command = ["sh", "-c", script];
+        container(ti, json!({"command": command, "volumes": [volume], "docker_url": url}))
+    };
+    let name = |ti| format!("millrace-away-{}-{ti}-1-1", std::process::id());
+
+    // The container goes on without it.
+    worker.link.give(given(1));
+    worker.link.log_has(key(1), "one").await;
+    door.shut().await;
+    std::fs::write(&go, "").expect("written");
+    let is_ended = async || {
+        let found = daemon().inspect_container(&name(1), None).await.expect("it is there");
+        found.state.and_then(|state| state.running) == Some(false)
+    };
+    while !is_ended().await {
+        tokio::task::yield_now().await;
+    }
+    door.open_again();
+    let result = worker.link.result(key(1)).await;
+    assert_eq!(result.outcome, Outcome::Success, "{:?}", result.reason);
+    assert_eq!(result.xcoms["return_value"], "two");
+    assert!(worker.link.log(key(1)).contains("two\n"), "{}", worker.link.log(key(1)));
+
+    // It takes the container with it.
+    std::fs::remove_file(&go).expect("removed");
+    worker.link.give(given(2));
+    worker.link.log_has(key(2), "one").await;
+    door.shut().await;
+    daemon().kill_container(&name(2), None).await.expect("it runs");
+    door.open_again();
+    let result = worker.link.result(key(2)).await;
+    assert_eq!((result.outcome, result.exit_code), (Outcome::Failed, Some(137)));
+
+    // It stays away: not the task's fault, so that it is tried again without costing a retry.
+    worker.link.give(given(3));
+    worker.link.log_has(key(3), "one").await;
+    door.shut().await;
+    let ended = || worker.link.lock().results.iter().find(|result| result.key == key(3)).cloned();
+    let started = std::time::Instant::now();
+    while ended().is_none() && started.elapsed().as_secs() < 90 {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let result = ended().expect("a result");
+    assert_eq!(result.outcome, Outcome::Lost);
+    let reason = result.reason.expect("a reason");
+    assert!(reason.contains("the Docker daemon went away"), "{reason}");
+    docker::remove(&daemon(), &name(3)).await;
     worker.stop().await;
 }
 
