@@ -1,5 +1,6 @@
 //! The commands, and which settings each needs.
 
+mod backfill;
 mod clear;
 mod completions;
 mod connections;
@@ -65,6 +66,9 @@ pub(crate) enum Command {
     Dags(dags::Dags),
     /// Start a dag run
     Trigger(trigger::Trigger),
+    /// Runs for a range of dates: plan, create, watch, pause, cancel
+    #[command(subcommand)]
+    Backfill(backfill::Backfill),
     /// List dag runs, show or delete one
     #[command(subcommand)]
     Runs(runs::Runs),
@@ -125,6 +129,7 @@ impl Command {
             Self::Run(command) => command.run(&settings).await,
             Self::Dags(command) => command.run(&settings).await,
             Self::Trigger(command) => command.run(&settings).await,
+            Self::Backfill(command) => command.run(&settings).await,
             Self::Runs(command) => command.run(&settings).await,
             Self::Tasks(command) => command.run(&settings).await,
             Self::Logs(command) => command.run(&settings).await,

@@ -7,6 +7,7 @@
 mod access;
 mod app;
 mod attempt_log;
+mod backfills;
 mod body;
 mod dags;
 mod graph;

@@ -65,6 +65,14 @@ impl Params {
         Some(found.1.clone()).filter(|text| !text.is_empty())
     }
 
+    /// A text that must be there; an empty one stands in until [`Params::close`] refuses.
+    pub(crate) fn required(&mut self, name: &str) -> String {
+        self.text(name).unwrap_or_else(|| {
+            self.complain(name, "missing", "Field required", "");
+            String::new()
+        })
+    }
+
     /// Every text of a repeated parameter.
     pub(crate) fn texts(&mut self, name: &str) -> Vec<String> {
         let of = self.pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value.clone());

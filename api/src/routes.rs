@@ -80,6 +80,8 @@ impl Routes {
         get GET;
         /// A POST route.
         post POST;
+        /// A PUT route.
+        put PUT;
         /// A PATCH route.
         patch PATCH;
         /// A DELETE route.

@@ -3,6 +3,7 @@
 //! Nothing here asks the database; what a shape needs is brought.
 
 mod admin;
+mod backfill;
 mod dag;
 mod event;
 mod run;
@@ -11,6 +12,7 @@ mod ti;
 mod version;
 
 pub(crate) use admin::{ConnectionShape, MASK, PoolShape, VariableShape};
+pub(crate) use backfill::{BackfillShape, DateShape, DryRunDate, PlanShape, ProgressShape};
 pub(crate) use dag::{DagDetails, DagShape, DagView, params};
 pub(crate) use event::{EventShape, ImportErrorShape};
 pub(crate) use run::{RunPage, RunShape};

@@ -1,6 +1,7 @@
 //! Tests of the whole router, in process, on a real database, with the real engine for the orders.
 
 mod auth;
+mod backfills;
 mod dashboard;
 mod golden;
 mod harness;

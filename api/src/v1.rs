@@ -1,5 +1,6 @@
 //! `/api/v1`: our own routes, made for the dashboard: one request a screen, and live events.
 
+mod backfills;
 mod dags;
 mod events;
 mod explain;
@@ -17,6 +18,7 @@ use crate::routes::Routes;
 pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = dags::routes(routes);
     let routes = grid::routes(routes);
+    let routes = backfills::routes(routes);
     let routes = graph::routes(routes);
     let routes = params::routes(routes);
     let routes = explain::routes(routes);

@@ -1,6 +1,7 @@
 //! `/api/v2`: Airflow's REST API, in its shapes and with its status codes, so that its client and
 //! people's scripts work. One file a resource.
 
+mod backfills;
 mod clear;
 mod connections;
 mod dag_runs;
@@ -41,6 +42,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = dag_runs::routes(routes);
     let routes = run_change::routes(routes);
     let routes = wait::routes(routes);
+    let routes = backfills::routes(routes);
     let routes = task_instances::routes(routes);
     let routes = ti_change::routes(routes);
     let routes = clear::routes(routes);

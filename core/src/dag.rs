@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::ids::{DagId, TaskId};
 use crate::operator::Place;
-use crate::state::{TriggerRule, WeightRule};
+use crate::state::{RunType, TriggerRule, WeightRule};
 use crate::timetable::Timetable;
 
 /// The pool of tasks that name none (Airflow: `default_pool`).
@@ -58,6 +58,8 @@ pub struct Dag {
     pub dagrun_timeout_secs: Option<f64>,
     /// Whether the first failed task ends the run.
     pub fail_fast: bool,
+    /// The only kinds of runs that may be made; all when absent (Airflow: `allowed_run_types`).
+    pub allowed_run_types: Option<Vec<RunType>>,
     /// Whether it starts paused; the installation's default when absent.
     pub is_paused_upon_creation: Option<bool>,
     /// What a run may be given, and what it is given by default.
@@ -121,6 +123,11 @@ impl Dag {
         found.sort_unstable();
         found.dedup();
         found
+    }
+
+    /// Whether runs of a kind may be made.
+    pub fn allows(&self, run_type: RunType) -> bool {
+        self.allowed_run_types.as_ref().is_none_or(|types| types.contains(&run_type))
     }
 
     /// The name shown to people.

@@ -14,12 +14,15 @@ use jiff::Timestamp;
 use crate::dag::{DEFAULT_POOL, DEFAULT_POOL_SLOTS, Dag};
 use crate::ids::{DagId, RunId};
 use crate::operator::Place;
-use crate::record::{AttemptKey, DagRow, PoolRow, RunKey, RunRow, TiKey, TiRow, VersionKey};
+use crate::record::{
+    AttemptKey, BackfillKey, BackfillRow, DagRow, PoolRow, RunKey, RunRow, TiKey, TiRow, VersionKey,
+};
 use crate::state::TaskState;
 
 mod admit;
 mod apply;
 mod attempt;
+mod backfill;
 mod clear;
 mod create;
 mod decide;
@@ -28,6 +31,7 @@ mod event;
 mod explain;
 mod fold;
 mod ideal;
+mod lane;
 mod layout;
 mod lifecycle;
 mod line;
@@ -49,14 +53,15 @@ pub mod transition;
 pub use clear::plan_clear;
 pub use create::run_id_for;
 pub use event::{
-    Clear, DagLoaded, Effects, Event, Mark, Order, PastWanted, QueuedTi, RUNS_PER_ORDER_MAX,
-    Refusal, Selection, Trigger,
+    BackfillOrder, Clear, DATES_AT_ONCE, DagLoaded, DatesWanted, Effects, Event, Mark, NewBackfill,
+    Order, PastWanted, QueuedTi, RUNS_PER_ORDER_MAX, Refusal, Selection, Trigger,
 };
 pub use explain::{Reason, Workers};
 pub use fold::{FoldedStates, fold};
 pub use mark::{MarkPlan, plan_mark};
 pub use run::SCHEDULER;
 
+use lane::Lane;
 use layout::Layout;
 use line::{Label, Lines};
 use run::Run;
@@ -103,6 +108,7 @@ struct Numbers {
     ti: TiKey,
     version: VersionKey,
     notice: i64,
+    backfill: BackfillKey,
 }
 
 /// A DAG as the engine knows it.
@@ -113,8 +119,18 @@ struct DagEntry {
     layout: Option<Arc<Layout>>,
     content_hash: String,
     version_number: u32,
+    /// Its running runs, without those of its backfill.
     running: BTreeSet<RunKey>,
+    /// Its queued runs, without those of its backfill.
     queued: BTreeSet<(Timestamp, RunKey)>,
+    /// Its open backfill.
+    lane: Option<Box<Lane>>,
+    lane_running: BTreeSet<RunKey>,
+    lane_queued: BTreeSet<RunKey>,
+    /// The greatest logical date of any run, and the greatest `run_after`.
+    newest: (Option<Timestamp>, Option<Timestamp>),
+    /// Whether a look at which planned dates have runs is under way.
+    is_looking: bool,
     /// Its entry among the timers.
     timer: Option<Timestamp>,
     /// Run ids made for this instant, so that two orders of one batch do not collide.
@@ -156,6 +172,14 @@ impl Engine {
             Event::RunLoaded { run, tis, dag } => self.load_run(&mut step, *run, tis, dag),
             Event::PastLoaded { run, previous, states } => {
                 self.load_past(&mut step, run, previous, states);
+            }
+            Event::DatesLoaded { wanted, found, unreadable } => {
+                if wanted.backfill.is_some() {
+                    self.load_dates(&mut step, &wanted, &found, &unreadable);
+                } else {
+                    self.load_planned(&mut step, &wanted, &found);
+                }
+                self.dismiss_visitors(&mut step);
             }
             Event::Order(order) => {
                 let answer = self.order(&mut step, *order);
@@ -251,6 +275,11 @@ impl Engine {
         let used = self.runs.values().map(|run| &run.layout);
         let layout = newest.chain(used).find(|layout| layout.version == version)?;
         Some((&layout.dag, &layout.file))
+    }
+
+    /// A DAG's open backfill.
+    pub fn backfill_of(&self, dag_id: &DagId) -> Option<&BackfillRow> {
+        Some(&self.dags.get(dag_id)?.lane.as_ref()?.row)
     }
 
     /// Every pool with its occupied slots.

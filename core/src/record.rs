@@ -12,6 +12,8 @@ use serde_json::{Map, Value};
 use crate::ids::{DagId, RunId, TaskId};
 use crate::state::{RunState, RunType, TaskState, TriggeredBy};
 
+pub use crate::backfill::{BackfillDateRow, BackfillKey, BackfillRow};
+
 /// The number of a dag run, chosen by the leader; never reused.
 pub type RunKey = i64;
 
@@ -415,6 +417,12 @@ pub enum Change {
         /// The note; none removes it.
         note: Option<String>,
     },
+    /// A new backfill with all its dates.
+    BackfillCreated(Box<BackfillRow>, Vec<BackfillDateRow>),
+    /// A backfill as it is now.
+    Backfill(Box<BackfillRow>),
+    /// A date of a backfill as it is now.
+    BackfillDate(BackfillDateRow),
     /// A run and all that belongs to it is gone.
     RunDeleted(RunKey),
     /// An entry of the inbox is done, in the same transaction as its effect; with what it answered.
@@ -431,7 +439,8 @@ pub enum Change {
 pub struct Snapshot {
     /// Every DAG.
     pub dags: Vec<DagRow>,
-    /// The newest version of every DAG, and every version that an unfinished run has.
+    /// The newest version of every DAG, and every version that an unfinished run or an open
+    /// backfill has.
     pub versions: Vec<VersionRow>,
     /// Every unfinished run.
     pub runs: Vec<RunRow>,
@@ -439,6 +448,12 @@ pub struct Snapshot {
     pub tis: Vec<TiRow>,
     /// Every pool.
     pub pools: Vec<PoolRow>,
+    /// Every open backfill.
+    pub backfills: Vec<BackfillRow>,
+    /// Their dates that wait or have an unfinished run, in their order.
+    pub backfill_dates: Vec<BackfillDateRow>,
+    /// The newest runs of every DAG that has any.
+    pub newest: Vec<NewestRun>,
     /// The highest numbers given out so far.
     pub last_run: RunKey,
     /// See `last_run`.
@@ -447,4 +462,17 @@ pub struct Snapshot {
     pub last_version: VersionKey,
     /// See `last_run`.
     pub last_notice: i64,
+    /// See `last_run`.
+    pub last_backfill: BackfillKey,
+}
+
+/// How far into time the runs of a DAG reach: a planned run beyond has no run in its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewestRun {
+    /// The DAG.
+    pub dag_id: DagId,
+    /// The greatest logical date of any of its runs.
+    pub logical_date: Option<Timestamp>,
+    /// The greatest `run_after` of any of its runs.
+    pub run_after: Option<Timestamp>,
 }

@@ -187,3 +187,43 @@ words! {
         Absolute = "absolute",
     }
 }
+
+words! {
+    /// What a backfill does with dates that have a run already (Airflow: `ReprocessBehavior`).
+    ReprocessBehavior {
+        /// Nothing: only missing dates get a run.
+        None = "none",
+        /// Missing dates get a run, and failed runs run again.
+        Failed = "failed",
+        /// Missing dates get a run, and every run that has ended runs again.
+        Completed = "completed",
+    }
+}
+
+words! {
+    /// How a backfill ended.
+    BackfillEnding {
+        /// Every date had its turn.
+        Completed = "completed",
+        /// A person ended it; dates that had not had their turn were dropped.
+        Cancelled = "cancelled",
+        /// `stop_after_failures` ended it; dates that had not had their turn were dropped.
+        Stopped = "stopped",
+    }
+}
+
+words! {
+    /// What became of one date of a backfill.
+    BackfillDateState {
+        /// Its turn has not come; for good when the backfill has ended.
+        Waiting = "waiting",
+        /// Its run is unfinished.
+        Active = "active",
+        /// Its run ended well.
+        Success = "success",
+        /// Its run ended badly.
+        Failed = "failed",
+        /// It got no run of this backfill; the row says why.
+        Skipped = "skipped",
+    }
+}

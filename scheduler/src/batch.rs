@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use millrace_core::engine::{Effects, Event, PastWanted};
+use millrace_core::engine::{DatesWanted, Effects, Event, PastWanted};
 use millrace_core::record::{AttemptKey, Change, NoticeRow};
 use millrace_core::wire::{Finished, Kill, ProtocolError, Register, Registered, Renewed};
 
@@ -54,6 +54,8 @@ pub(crate) struct Batch {
     pub notices: Vec<NoticeRow>,
     /// Previous runs to look up.
     pub past_wanted: Vec<PastWanted>,
+    /// Dates whose runs are to be looked up.
+    pub dates_wanted: Vec<DatesWanted>,
 }
 
 impl Batch {
@@ -69,6 +71,7 @@ impl Batch {
         self.changes.extend(effects.changes);
         self.kills.extend(effects.kills);
         self.past_wanted.extend(effects.past_wanted);
+        self.dates_wanted.extend(effects.dates_wanted);
         Stepped { assigned: effects.assigned, answer: effects.answer, fenced: effects.fenced }
     }
 

@@ -208,6 +208,7 @@ async fn begin(shared: &Arc<Shared>, epoch: Epoch) -> Result<Term, End> {
         notices_sent: std::collections::BTreeMap::new(),
         inbox_due: true,
         wake_at: effects.wake_at,
+        dates: crate::dates::Dates::default(),
     };
     let mut batch = Batch::default();
     batch.take(effects);

@@ -8,6 +8,7 @@ mod clock;
 mod command;
 mod config;
 mod current;
+mod dates;
 mod decide;
 pub mod disk;
 mod folder;

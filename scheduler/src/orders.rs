@@ -54,7 +54,7 @@ impl Term {
         batch: &mut Batch,
     ) -> Result<Option<Refusal>, StoreError> {
         if let Order::Trigger(trigger) = order {
-            return self.double(trigger).await;
+            return self.double(trigger, batch).await;
         }
         let Some((dag_id, run_ids)) = order.runs() else { return Ok(None) };
         for run_id in run_ids.into_iter().take(RUNS_PER_ORDER_MAX) {
@@ -94,8 +94,25 @@ impl Term {
     }
 
     /// Why a trigger is refused, if the database has its run already.
-    async fn double(&self, trigger: &Trigger) -> Result<Option<Refusal>, StoreError> {
+    async fn double(
+        &self,
+        trigger: &Trigger,
+        batch: &Batch,
+    ) -> Result<Option<Refusal>, StoreError> {
         let dag_id = &trigger.dag_id;
+        // A run of this batch that has ended already is neither in memory nor in the database.
+        let is_double = |change: &Change| match change {
+            Change::RunCreated(run, _) => {
+                run.dag_id == *dag_id
+                    && (Some(&run.run_id) == trigger.run_id.as_ref()
+                        || (run.logical_date.is_some() && run.logical_date == trigger.logical_date))
+            }
+            _ => false,
+        };
+        if batch.changes.iter().any(is_double) {
+            let what = format!("dag \"{dag_id}\" has just got a dag run of that name or date");
+            return Ok(Some(Refusal::Conflict { what }));
+        }
         if let Some(run_id) = &trigger.run_id
             && dag_run::get(&self.shared.store, dag_id.as_str(), run_id.as_str()).await?.is_some()
         {

@@ -24,6 +24,7 @@ use crate::clock::Clock;
 use crate::command::{Answerer, Command, FolderUpdate};
 use crate::config::SchedulerConfig;
 use crate::current::{Current, Place};
+use crate::dates::Dates;
 use crate::prepared::Versions;
 use crate::registry::Registry;
 
@@ -67,6 +68,7 @@ pub(crate) struct Term {
     pub(crate) notices_sent: BTreeMap<i64, (String, Instant)>,
     pub(crate) inbox_due: bool,
     pub(crate) wake_at: Option<jiff::Timestamp>,
+    pub(crate) dates: Dates,
 }
 
 impl Term {
@@ -81,6 +83,9 @@ impl Term {
         inbox.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let mut batch = Batch::default();
+            // First of all: nothing may happen between the look and what follows from it.
+            self.look_up_dates(&mut batch).await;
+            let has_work = !batch.changes.is_empty() || !batch.dates_wanted.is_empty();
             let sleep = self.until_wake();
             tokio::select! {
                 biased;
@@ -100,6 +105,7 @@ impl Term {
                     }
                 }
                 _ = inbox.tick() => self.inbox_due = true,
+                () = std::future::ready(()), if has_work => {}
                 () = sleep => {}
             }
             if let Err(end) = self.turn(batch).await {
@@ -272,7 +278,7 @@ impl Term {
     }
 
     /// After the commit: the registry and the running set follow, answers go out.
-    fn release(&mut self, batch: Batch) {
+    fn release(&mut self, mut batch: Batch) {
         for key in &batch.ended {
             self.registry.ended(*key);
             self.shared.current.end(*key);
@@ -291,6 +297,7 @@ impl Term {
         for wanted in &batch.past_wanted {
             self.look_back(wanted.clone());
         }
+        self.dates.add(std::mem::take(&mut batch.dates_wanted));
         self.deliver(batch);
     }
 
@@ -342,10 +349,8 @@ impl Term {
             let nanos = at.duration_since(now).as_nanos().clamp(0, i128::from(u64::MAX));
             Instant::now() + std::time::Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
         });
-        let next = match (timer, self.registry.next_deadline()) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
+        let all = [timer, self.registry.next_deadline(), self.dates.due_at()];
+        let next = all.into_iter().flatten().min();
         async move {
             match next {
                 Some(at) => tokio::time::sleep_until(at.into()).await,

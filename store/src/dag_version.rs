@@ -57,13 +57,15 @@ pub(crate) async fn insert(tx: &mut Tx, rows: &[&VersionRow]) -> Result<(), Stor
     Ok(())
 }
 
-/// The newest version of every DAG, and every version that an unfinished run has.
+/// The newest version of every DAG, and every version that an unfinished run or an open backfill
+/// has.
 pub(crate) async fn needed(tx: &mut Tx) -> Result<Vec<VersionRow>, StoreError> {
     let text = format!(
         "-- dag_version::needed
 SELECT {} FROM dag_version v
 WHERE v.id IN (SELECT version FROM dag)
    OR v.id IN (SELECT version FROM dag_run WHERE state IN ('queued', 'running'))
+   OR v.id IN (SELECT version FROM backfill WHERE open_dag IS NOT NULL)
 ORDER BY v.id",
         TABLE.list("v")
     );

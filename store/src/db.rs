@@ -210,6 +210,17 @@ impl<'a> Sql<'a> {
         Self { text: text.into(), args: Vec::new() }
     }
 
+    /// The statement that tells how this one would be done.
+    #[cfg(test)]
+    pub(crate) fn explained(mut self, dialect: Dialect) -> Self {
+        let word = match dialect {
+            Dialect::MariaDb => "EXPLAIN",
+            Dialect::Sqlite => "EXPLAIN QUERY PLAN",
+        };
+        self.text = format!("{word}\n{}", self.text).into();
+        self
+    }
+
     /// Adds text at the end.
     pub(crate) fn and(mut self, text: &str) -> Self {
         self.text.to_mut().push_str(text);

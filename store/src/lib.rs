@@ -7,6 +7,7 @@
 
 pub mod api_token;
 pub mod apply;
+pub mod backfill;
 pub mod connection;
 pub mod dag;
 pub mod dag_run;

@@ -54,6 +54,8 @@ const MIGRATIONS: &[Migration] = &[
     migration!("0020_setting"),
     migration!("0021_worker"),
     migration!("0022_default_pool"),
+    migration!("0029_backfill"),
+    migration!("0030_backfill_dag_run"),
 ];
 
 /// Why the schema could not be brought up to date.

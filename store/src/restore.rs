@@ -10,7 +10,7 @@ use millrace_core::wire::PreviousSuccess;
 
 use crate::db::{Sql, StoreError, Tx};
 use crate::store::Store;
-use crate::{dag, dag_run, dag_version, pool, task_instance};
+use crate::{backfill, dag, dag_run, dag_version, pool, task_instance};
 
 impl Store {
     /// Everything that the engine needs to go on, as it was at one instant.
@@ -22,10 +22,14 @@ impl Store {
             runs: dag_run::unfinished(&mut tx).await?,
             tis: task_instance::unfinished(&mut tx).await?,
             pools: pool::all(&mut tx).await?,
+            backfills: backfill::open(&mut tx).await?,
+            backfill_dates: backfill::unfinished(&mut tx).await?,
+            newest: backfill::newest_runs(&mut tx).await?,
             last_run: last(&mut tx, "run", "SELECT MAX(id) FROM dag_run").await?,
             last_ti: last(&mut tx, "ti", "SELECT MAX(id) FROM task_instance").await?,
             last_version: last(&mut tx, "version", "SELECT MAX(id) FROM dag_version").await?,
             last_notice: last(&mut tx, "notice", "SELECT MAX(id) FROM notice").await?,
+            last_backfill: last(&mut tx, "backfill", "SELECT MAX(id) FROM backfill").await?,
         };
         tx.commit().await?;
         Ok(snapshot)

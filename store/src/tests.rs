@@ -10,6 +10,7 @@ use millrace_core::state::{RunState, RunType, TaskState, TriggeredBy};
 use serde_json::json;
 
 use crate::api_token::{self, NewToken, TokenKind};
+use crate::backfill::tests::backfills;
 use crate::dag::{DagFilter, DagOrder};
 use crate::dag_run::{RunFilter, RunOrder};
 use crate::event::EventFilter;
@@ -535,7 +536,7 @@ async fn every_statement_runs_on_both() {
                 )+};
             }
             each!(dags runs task_instances leftovers inbox_and_leader small_tables);
-            each!(secrets_at_rest logins);
+            each!(secrets_at_rest logins backfills);
         })
         .await;
         let missing: Vec<_> = written()

@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod backfill;
 mod basics;
 mod browser;
 mod cli;

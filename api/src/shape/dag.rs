@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use millrace_core::dag::{Dag, Params};
 use millrace_core::record::{DagRow, VersionRow};
+use millrace_core::state::RunType;
 use millrace_core::timetable::{Timetable, Zones};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -163,6 +164,9 @@ impl DagDetails {
         shape.has_task_concurrency_limits = dag.tasks.iter().any(limited);
         shape.timetable_description = dag.timetable.describe();
         shape.timetable_periodic = dag.timetable.is_periodic();
+        let words = |types: &Vec<RunType>| types.iter().map(ToString::to_string).collect();
+        shape.allowed_run_types = dag.allowed_run_types.as_ref().map(words);
+        shape.is_backfillable = dag.timetable.is_periodic() && dag.allows(RunType::Backfill);
         Self {
             dag: shape,
             catchup: dag.catchup,

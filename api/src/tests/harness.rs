@@ -10,15 +10,16 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use jiff::Timestamp;
+use millrace_core::backfill::{Fate, fate};
 use millrace_core::dagfile::{self, Known, SourceFile};
-use millrace_core::engine::{DagLoaded, Engine, EngineConfig, Event};
+use millrace_core::engine::{DagLoaded, DatesWanted, Engine, EngineConfig, Event};
 use millrace_core::log_line;
 use millrace_core::record::{AttemptKey, Change, TiRow};
 use millrace_core::timetable::Zones;
 use millrace_core::wire::{AttemptResult, Outcome};
 use millrace_store::api_token::{self, NewToken, TokenKind};
 use millrace_store::logs::Logs;
-use millrace_store::{Epoch, Secrets, Store, inbox};
+use millrace_store::{Epoch, Secrets, Store, backfill, inbox};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -83,7 +84,30 @@ impl Leader {
             Err(refusal) => json!({"error": refusal}),
         });
         self.apply(&effects.changes).await;
+        for wanted in effects.dates_wanted {
+            self.look_up(wanted).await;
+        }
         (effects.assigned, answer)
+    }
+
+    /// Answers which runs some dates have, as the scheduler does.
+    async fn look_up(&mut self, wanted: DatesWanted) {
+        let (dag_id, runs) = (wanted.dag_id.as_str(), &wanted.run_ids);
+        let found = backfill::existing(&self.store, dag_id, &wanted.dates, runs).await;
+        let found = found.expect("the runs are read");
+        for run in &found {
+            let again = fate(Some(run.state), wanted.reprocess_behavior) == Fate::Rerun;
+            if !again || wanted.backfill.is_none() {
+                continue;
+            }
+            let loaded = self.store.load_run(dag_id, run.run_id.as_str()).await.expect("reads");
+            let (run, tis, version) = loaded.expect("it is there");
+            let (dag, _) = self.engine.version(version.id).expect("the version is in memory");
+            let dag = Arc::clone(dag);
+            Box::pin(self.step(Event::RunLoaded { run: Box::new(run), tis, dag })).await;
+        }
+        let event = Event::DatesLoaded { wanted, found, unreadable: Vec::new() };
+        Box::pin(self.step(event)).await;
     }
 
     async fn apply(&mut self, changes: &[Change]) {
@@ -119,7 +143,8 @@ impl Leader {
         for entry in inbox::pending(&self.store).await.expect("the inbox is read") {
             let order = entry.order.expect("a readable order");
             self.bring_run(&order).await;
-            let effects = self.engine.step(Event::Order(Box::new(order)), self.clock.now());
+            let mut effects = self.engine.step(Event::Order(Box::new(order)), self.clock.now());
+            let wanted = std::mem::take(&mut effects.dates_wanted);
             let answer = match effects.answer {
                 Some(Err(refusal)) => json!({"error": refusal}),
                 Some(Ok(value)) => json!({"ok": value}),
@@ -128,6 +153,9 @@ impl Leader {
             let mut changes = effects.changes;
             changes.push(Change::InboxDone { id: entry.id, answer });
             self.apply(&changes).await;
+            for wanted in wanted {
+                self.look_up(wanted).await;
+            }
         }
     }
 

@@ -100,7 +100,7 @@ async fn trigger(
     let key = key_of(&headers, &caller)?;
     let wanted = Wanted::read(body)?;
     let row = find_dag(&app, dag_id, names.text(0)).await?;
-    check_conf(&app, &row, wanted.conf.as_ref()).await?;
+    check_run(&app, &row, wanted.conf.as_ref()).await?;
     let now = app.unique_now();
     let run_after = wanted.run_after.unwrap_or(now);
     let name = wanted.dag_run_id.unwrap_or_else(|| {
@@ -154,14 +154,20 @@ async fn find_dag(
     Ok(row)
 }
 
-async fn check_conf(
+/// A manual run must be allowed, and its conf must keep the params' schema.
+async fn check_run(
     app: &App,
     row: &DagRow,
     conf: Option<&Map<String, Value>>,
 ) -> Result<(), Problem> {
     let version = app.version(row.version).await?;
+    let dag = version.dag(app)?;
+    if !dag.allows(RunType::Manual) {
+        let text = format!("Dag with dag_id: '{}' does not allow manual runs", row.dag_id);
+        return Err(Problem::bad_request(text));
+    }
     let conf = conf.cloned().unwrap_or_default();
-    let merged = version.dag(app)?.params.merge(&conf);
+    let merged = dag.params.merge(&conf);
     merged.map(|_| ()).map_err(|problems| invalid_conf(problems, &Value::Object(conf)))
 }
 

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 
 use crate::dag::{Callbacks, Dag};
 use crate::ids::DagId;
+use crate::state::RunType;
 use crate::timetable::{Timetable, zone_name};
 
 use super::fields::{self, Fields, Owner};
@@ -17,6 +18,7 @@ use super::keys::{self, DAG_KEYS, KeyKind};
 use super::report::Report;
 use super::schedule::Schedule;
 use super::source::Span;
+use super::suggest::did_you_mean;
 use super::template_check::{self, Names};
 use super::tree::{Entry, Node};
 use super::{
@@ -180,6 +182,7 @@ impl<'n> Reader<'_, '_, '_, 'n> {
             max_consecutive_failed_dag_runs: self.count("max_consecutive_failed_dag_runs", 0),
             dagrun_timeout_secs: self.timeout("dagrun_timeout"),
             fail_fast: self.truth("fail_fast", false),
+            allowed_run_types: self.run_types(),
             is_paused_upon_creation: self.optional_truth("is_paused_upon_creation"),
             params,
             macros: self.macros(),
@@ -307,6 +310,32 @@ impl<'n> Reader<'_, '_, '_, 'n> {
             }
         }
         tags
+    }
+
+    fn run_types(&mut self) -> Option<Vec<RunType>> {
+        let node = self.fields.value("allowed_run_types")?;
+        let mut types = Vec::new();
+        for (word, item) in value::texts(self.report, "allowed_run_types", node)? {
+            match RunType::from_word(&word) {
+                Some(kind) if types.contains(&kind) => {}
+                Some(kind) => types.push(kind),
+                None => {
+                    let words = RunType::ALL.iter().map(|kind| kind.as_str());
+                    let hint = did_you_mean(&word, words.clone());
+                    let message = format!("unknown run type \"{word}\"{hint}");
+                    self.report
+                        .error(value::value_span(item), "unknown-word", message)
+                        .help(format!("one of {}", words.collect::<Vec<_>>().join(", ")));
+                }
+            }
+        }
+        if types.is_empty() && !self.report.failed() {
+            let message = "`allowed_run_types` is empty, so that nothing could ever run";
+            self.report
+                .error(value::value_span(node), "bad-value", message)
+                .help("remove the key to allow all");
+        }
+        Some(types)
     }
 
     fn macros(&mut self) -> IndexMap<String, String> {

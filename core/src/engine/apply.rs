@@ -125,9 +125,13 @@ impl Engine {
         };
         run.cell.edit(edit);
         let row = run.cell.row();
+        let has_ended = !before.is_terminal() && row.state.is_terminal();
         step.rest.push(Change::Event(run_event(step, row, "run_state", Some(before), actor)));
         self.touch_run(step, key, before);
         self.enter_dag(step, key);
+        if has_ended {
+            self.leave_lane(step, key);
+        }
         self.review_held();
         step.check.insert(key);
     }
@@ -150,6 +154,8 @@ impl Engine {
         if let Some(entry) = self.dags.get_mut(&row.dag_id) {
             entry.running.remove(&key);
             entry.queued.remove(&(row.run_after, key));
+            entry.lane_running.remove(&key);
+            entry.lane_queued.remove(&key);
         }
         self.timers.remove(&(row.run_after, Timer::Start(key)));
         if let Some(at) = run.times_out_at.take() {
@@ -164,13 +170,21 @@ impl Engine {
         let Some(entry) = self.dags.get_mut(&row.dag_id) else { return };
         match row.state {
             RunState::Queued => {
-                entry.queued.insert((row.run_after, key));
+                if run.in_lane.is_some() {
+                    entry.lane_queued.insert(key);
+                } else {
+                    entry.queued.insert((row.run_after, key));
+                }
                 if row.run_after > step.now {
                     self.timers.insert((row.run_after, Timer::Start(key)));
                 }
             }
             RunState::Running => {
-                entry.running.insert(key);
+                if run.in_lane.is_some() {
+                    entry.lane_running.insert(key);
+                } else {
+                    entry.running.insert(key);
+                }
                 let timeout = run.layout.dag.dagrun_timeout_secs.and_then(|secs| {
                     let span = jiff::SignedDuration::try_from_secs_f64(secs).ok()?;
                     row.start_date?.checked_add(span).ok()

@@ -39,7 +39,7 @@ pub fn plan_clear(dag: &Dag, rows: &[TiRow], clear: &Clear) -> Result<Vec<TiKey>
 }
 
 /// What came with another version.
-struct Moved {
+pub(super) struct Moved {
     /// Instances that had been removed and have a task again.
     back: Vec<TiKey>,
     /// Whether there are tasks that had no instance.
@@ -185,7 +185,12 @@ impl Engine {
 
     /// Moves a run to another version: new tasks get instances, instances of tasks that are gone
     /// become removed. None when it has that version already.
-    fn move_to(&mut self, step: &mut Step, key: RunKey, layout: &Arc<Layout>) -> Option<Moved> {
+    pub(super) fn move_to(
+        &mut self,
+        step: &mut Step,
+        key: RunKey,
+        layout: &Arc<Layout>,
+    ) -> Option<Moved> {
         let run = self.runs.get(&key)?;
         if run.layout.version == layout.version {
             return None;
@@ -245,6 +250,7 @@ impl Engine {
         let mut run = assemble(old.cell.row().clone(), rows, layout, &mut self.last);
         run.before = before;
         run.is_new = old.is_new;
+        run.in_lane = old.in_lane;
         run.past = Past::None;
         for slot in run.slots() {
             let fresh = run.task(slot).map(|task| {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::apply::run_event;
+use super::lane::InLane;
 use super::layout::Layout;
 use super::run::{Past, Run, Ti};
 use super::step::Step;
@@ -28,9 +29,26 @@ impl Engine {
         &mut self,
         step: &mut Step,
         layout: &Arc<Layout>,
-        mut row: RunRow,
+        row: RunRow,
         detail: serde_json::Value,
     ) -> RunKey {
+        self.create_run_in(step, layout, row, detail, None)
+    }
+
+    /// The same, for a run of a backfill.
+    pub(super) fn create_run_in(
+        &mut self,
+        step: &mut Step,
+        layout: &Arc<Layout>,
+        mut row: RunRow,
+        detail: serde_json::Value,
+        in_lane: Option<InLane>,
+    ) -> RunKey {
+        if let Some(entry) = self.dags.get_mut(&row.dag_id) {
+            let (date, after) = &mut entry.newest;
+            *date = (*date).max(row.logical_date);
+            *after = (*after).max(Some(row.run_after));
+        }
         self.last.run += 1;
         row.id = self.last.run;
         let key = row.id;
@@ -39,6 +57,7 @@ impl Engine {
         step.rest.push(Change::Event(event));
         let mut run = assemble(row, Vec::new(), layout, &mut self.last);
         run.is_new = true;
+        run.in_lane = in_lane;
         step.runs.push(key);
         self.insert_run(run);
         self.enter_dag(step, key);
@@ -99,6 +118,7 @@ pub(super) fn assemble(
         past: Past::None,
         before: None,
         is_new: false,
+        in_lane: None,
         times_out_at: None,
     };
     run.recount();

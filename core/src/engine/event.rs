@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 use crate::dag::Dag;
 use crate::ids::{DagId, RunId, TaskId};
 use crate::operator::Place;
-use crate::record::{AttemptKey, Change, PoolRow, RunKey, RunRow, TiKey, TiRow};
-use crate::state::{RunState, RunType, TaskState, TriggeredBy};
+use crate::record::{AttemptKey, BackfillKey, Change, PoolRow, RunKey, RunRow, TiKey, TiRow};
+use crate::state::{ReprocessBehavior, RunState, RunType, TaskState, TriggeredBy};
 use crate::wire::{AttemptResult, Kill};
 
 /// Something that happened, for [`super::Engine::step`].
@@ -57,6 +57,17 @@ pub enum Event {
         previous: Option<RunKey>,
         /// The states there.
         states: BTreeMap<TaskId, TaskState>,
+    },
+    /// Which runs some dates have: the answer to [`Effects::dates_wanted`]. Nothing else may have
+    /// happened between the look at the database and this; runs that are to run again were sent as
+    /// [`Event::RunLoaded`] just before.
+    DatesLoaded {
+        /// What was asked.
+        wanted: DatesWanted,
+        /// Every run of the DAG with one of the dates or names, unfinished ones included.
+        found: Vec<RunRow>,
+        /// Those that were to be loaded and cannot be read.
+        unreadable: Vec<RunKey>,
     },
     /// An order of a person, a script or the API.
     Order(Box<Order>),
@@ -109,6 +120,8 @@ pub enum Order {
         /// Who.
         actor: Option<String>,
     },
+    /// Create or change a backfill.
+    Backfill(BackfillOrder),
     /// A pool was created or changed.
     SetPool(PoolRow),
     /// A pool was deleted.
@@ -182,11 +195,64 @@ impl Order {
             Self::MarkRun { dag_id, run_id, .. }
             | Self::DeleteRun { dag_id, run_id, .. }
             | Self::Note { dag_id, run_id, .. } => Some((dag_id, vec![run_id])),
-            Self::Trigger(_) | Self::Pause { .. } | Self::SetPool(_) | Self::DeletePool { .. } => {
-                None
-            }
+            Self::Trigger(_)
+            | Self::Pause { .. }
+            | Self::SetPool(_)
+            | Self::DeletePool { .. }
+            | Self::Backfill(_) => None,
         }
     }
+}
+
+/// What is ordered of a backfill.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum BackfillOrder {
+    /// Create one.
+    Create(NewBackfill),
+    /// Pause or unpause one: no further run starts, running ones go on.
+    Pause {
+        /// Which.
+        id: BackfillKey,
+        /// Whether it is to be paused.
+        is_paused: bool,
+        /// Who.
+        actor: Option<String>,
+    },
+    /// End one: dates whose turn has not come are dropped, queued runs fail.
+    Cancel {
+        /// Which.
+        id: BackfillKey,
+        /// Whether its running runs are failed too; else they go on.
+        stop_running: bool,
+        /// Who.
+        actor: Option<String>,
+    },
+}
+
+/// Creation of a backfill (Airflow: `BackfillPostBody`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NewBackfill {
+    /// The DAG.
+    pub dag_id: DagId,
+    /// The first logical date.
+    pub from_date: Timestamp,
+    /// The last logical date.
+    pub to_date: Timestamp,
+    /// Whether the newest date comes first.
+    pub run_backwards: bool,
+    /// What is done with dates that have a run.
+    pub reprocess_behavior: ReprocessBehavior,
+    /// The most of its runs unfinished at once.
+    pub max_active_runs: u32,
+    /// It stops after so many failed runs; 0 never.
+    pub stop_after_failures: u32,
+    /// Whether runs that exist move to the newest version when they run again.
+    pub run_on_latest_version: bool,
+    /// What its runs are given; checked against the params before anything starts.
+    pub conf: Option<Map<String, Value>>,
+    /// Who.
+    pub actor: Option<String>,
 }
 
 /// Which task instances of a run, relative to named tasks.
@@ -315,6 +381,9 @@ pub struct Effects {
     /// Previous runs to look up once `changes` are committed; each is answered by
     /// [`Event::PastLoaded`].
     pub past_wanted: Vec<PastWanted>,
+    /// Dates whose runs are to be looked up once `changes` are committed and before any other
+    /// event; each is answered by [`Event::DatesLoaded`].
+    pub dates_wanted: Vec<DatesWanted>,
 }
 
 /// A run with tasks that look back (`depends_on_past`) asks for the run before it: of the same
@@ -330,3 +399,23 @@ pub struct PastWanted {
     /// Only runs made by the schedule count (Airflow: so with `catchup`).
     pub scheduled_only: bool,
 }
+
+/// Dates of a DAG that may have runs already, which the engine does not keep when they have ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatesWanted {
+    /// The DAG.
+    pub dag_id: DagId,
+    /// The logical dates, at most [`DATES_AT_ONCE`].
+    pub dates: Vec<Timestamp>,
+    /// The names that runs of those dates would get.
+    pub run_ids: Vec<RunId>,
+    /// The backfill that asks; the schedule when absent.
+    pub backfill: Option<BackfillKey>,
+    /// What the backfill does with runs that exist; those that run again are loaded.
+    pub reprocess_behavior: ReprocessBehavior,
+    /// The most runs to load.
+    pub loads_max: usize,
+}
+
+/// The most dates that are looked up at once.
+pub const DATES_AT_ONCE: usize = 64;

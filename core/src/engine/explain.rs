@@ -6,12 +6,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Engine;
 use super::evaluate::{Outlook, outlook};
+use super::lane::Lane;
 use super::layout::DECISION_PROFILE;
 use super::lifecycle::{runs_max, seconds_between};
 use super::past::PastGate;
 use super::run::Run;
+use super::{DagEntry, Engine};
+use crate::backfill::Hold;
 use crate::operator::Place;
 use crate::record::{RunKey, TiKey};
 use crate::state::{RunState, TaskState};
@@ -94,6 +96,10 @@ impl Engine {
         }
         if row.run_after > now {
             reasons.push(until("run_after", "the run starts", Some(row.run_after), now));
+        }
+        if run.in_lane.is_some() {
+            reasons.extend(why_lane(entry));
+            return Some(reasons);
         }
         let most = runs_max(entry);
         if entry.running.len() >= most {
@@ -184,11 +190,21 @@ impl Engine {
             }
         }
         reasons.extend(task.pools.iter().filter_map(|(name, slots)| self.why_pool(name, *slots)));
-        if reasons.is_empty() {
+        if let (true, Some(lane)) = (run.in_lane.is_some_and(|lane| lane.is_behind), self.lane(run))
+        {
+            let id = lane.row.id;
+            let text = format!("backfill {id} lets regular work go first");
+            reasons.push(Reason::new("backfill_behind", text, json!({ "backfill": id })));
+        } else if reasons.is_empty() {
             let text = "somebody with a higher priority waits for the same pool";
             reasons.push(Reason::new("priority", text, json!({ "pools": task.pools })));
         }
         reasons
+    }
+
+    /// The open backfill of a run's DAG.
+    fn lane(&self, run: &Run) -> Option<&Lane> {
+        self.dags.get(&run.cell.row().dag_id)?.lane.as_deref()
     }
 
     fn why_pool(&self, name: &str, slots: u32) -> Option<Reason> {
@@ -233,6 +249,22 @@ impl Engine {
             })
             .collect()
     }
+}
+
+/// What keeps a queued run of a backfill from starting.
+fn why_lane(entry: &DagEntry) -> Option<Reason> {
+    let row = &entry.lane.as_ref()?.row;
+    let hold = if row.is_paused && row.ending.is_none() {
+        Hold::Paused
+    } else if entry.lane_running.len() >= row.max_active_runs as usize {
+        Hold::Full
+    } else {
+        return None;
+    };
+    let operands = json!({
+        "backfill": row.id, "runs_active": row.runs_active, "max_active_runs": row.max_active_runs,
+    });
+    Some(Reason::new(hold.code(), hold.text(row), operands))
 }
 
 fn why_not_running(run: &Run, slot: u32, workers: Workers) -> Reason {

@@ -31,7 +31,7 @@ impl Engine {
         }
     }
 
-    fn start_run(&mut self, step: &mut Step, key: RunKey) {
+    pub(super) fn start_run(&mut self, step: &mut Step, key: RunKey) {
         let now = step.now;
         self.apply_run(step, key, RunEvent::Started, None, |row| {
             row.start_date = row.start_date.or(Some(now));
@@ -78,10 +78,12 @@ impl Engine {
         let failed = event == RunEvent::Failed;
         let occasion = if failed { Occasion::Failure } else { Occasion::Success };
         self.notify(step, key, None, occasion);
-        let Some(dag_id) = self.runs.get(&key).map(|run| run.cell.row().dag_id.clone()) else {
-            return;
-        };
-        self.count_failures(step, &dag_id, failed);
+        let Some(run) = self.runs.get(&key) else { return };
+        let (dag_id, in_lane) = (run.cell.row().dag_id.clone(), run.in_lane);
+        // A backfill has its own limit and says nothing about the schedule.
+        if in_lane.is_none() {
+            self.count_failures(step, &dag_id, failed);
+        }
         step.plan.insert(dag_id);
     }
 

@@ -8,10 +8,13 @@ use crate::ids::{DagId, TaskId};
 use crate::operator::Place;
 use crate::record::{PoolRow, RunKey, TiKey};
 
-/// The place of a task instance in every line: the heavier first, then the older logical date,
+/// The place of a task instance in every line: regular work before a backfill's (all but its
+/// oldest run, see `lane`), the heavier first, then the older logical date,
 /// then file order (Airflow: `priority_weight DESC, logical_date ASC, map_index ASC`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
+    /// Whether it is a backfill's that lets regular work go first.
+    pub(super) is_behind: bool,
     /// The negative effective priority.
     pub(super) weight: i64,
     /// Microseconds of the logical date, or of `run_after` where there is none.

@@ -1,5 +1,7 @@
 //! Carries out what people order; each order is answered.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::create::{blank_run, run_id_for};
@@ -40,6 +42,7 @@ impl Engine {
                 self.set_paused(step, &dag_id, is_paused, actor.as_deref(), None);
                 Ok(json!({ "dag_id": dag_id, "is_paused": is_paused }))
             }
+            Order::Backfill(order) => self.backfill(step, order),
             Order::SetPool(row) => self.set_pool(step, row),
             Order::DeletePool { name } => self.delete_pool(step, &name),
             Order::DeleteRun { dag_id, run_id, actor } => {
@@ -55,19 +58,13 @@ impl Engine {
     }
 
     fn trigger(&mut self, step: &mut Step, trigger: Trigger) -> Answer {
-        let entry = self.find_dag(&trigger.dag_id)?;
-        if entry.row.is_stale {
+        let layout = runnable(self.find_dag(&trigger.dag_id)?)?;
+        if !layout.dag.allows(trigger.run_type) {
             return Err(conflict(format!(
-                "the file of dag \"{}\" is gone; put it back to run it",
-                trigger.dag_id
+                "Dag with dag_id: '{}' does not allow {} runs",
+                trigger.dag_id, trigger.run_type
             )));
         }
-        let Some(layout) = entry.layout.clone() else {
-            return Err(conflict(format!(
-                "the text of dag \"{}\" cannot be read; mend its file",
-                trigger.dag_id
-            )));
-        };
         let run_after = trigger.run_after.map_or(step.now, crate::time::truncate);
         let run_id = self.choose_run_id(step, &trigger, run_after)?;
         let params = params(&layout, trigger.conf.as_ref())?;
@@ -172,19 +169,32 @@ impl Engine {
         state: RunState,
     ) -> Answer {
         let key = self.find(dag_id, run_id)?;
-        let (run_event, task_event) = match state {
-            RunState::Queued => {
-                self.requeue(step, key, false);
-                return Ok(json!({ "run_id": run_id, "state": state }));
+        match state {
+            RunState::Queued => self.requeue(step, key, false),
+            RunState::Success | RunState::Failed => {
+                let reason = format!("the dag run was marked {state} by hand");
+                self.force_run(step, key, state, &reason);
             }
-            RunState::Success => (RunEvent::ForcedSuccess, TaskEvent::ForcedSuccess),
-            RunState::Failed => (RunEvent::ForcedFailed, TaskEvent::ForcedFailed),
             RunState::Running => {
                 return Err(invalid("state", "a run cannot be marked running; use `queued`"));
             }
+        }
+        Ok(json!({ "run_id": run_id, "state": state }))
+    }
+
+    /// Ends a run and everything in it: `success`, or else `failed`.
+    pub(super) fn force_run(
+        &mut self,
+        step: &mut Step,
+        key: RunKey,
+        state: RunState,
+        reason: &str,
+    ) {
+        let (run_event, task_event) = match state {
+            RunState::Success => (RunEvent::ForcedSuccess, TaskEvent::ForcedSuccess),
+            _ => (RunEvent::ForcedFailed, TaskEvent::ForcedFailed),
         };
-        let reason = format!("the dag run was marked {state} by hand");
-        let Some(run) = self.runs.get(&key) else { return Err(no_run(dag_id, run_id)) };
+        let Some(run) = self.runs.get(&key) else { return };
         let was_ended = run.cell.state().is_terminal();
         for slot in run.slots() {
             let Some(run) = self.runs.get(&key) else { break };
@@ -196,15 +206,14 @@ impl Engine {
                 | TaskState::AwaitingInput => task_event,
                 _ => TaskEvent::ForcedSkipped,
             };
-            self.force(step, key, slot, event, &reason);
+            self.force(step, key, slot, event, reason);
         }
         let now = step.now;
         self.apply_run(step, key, run_event, None, |row| {
             row.end_date = if was_ended { row.end_date } else { Some(now) };
-            row.reason = Some(reason);
+            row.reason = Some(reason.to_owned());
         });
         step.leaving.insert(key);
-        Ok(json!({ "run_id": run_id, "state": state }))
     }
 
     /// Has a run go through its life again.
@@ -276,6 +285,7 @@ impl Engine {
         let detail = json!({ "run_id": run_id });
         let actor = step.actor.clone();
         step.event_with(Some(dag_id), "run_deleted", actor.as_deref(), Some(detail));
+        self.leave_lane(step, key);
         step.rest.push(Change::RunDeleted(key));
         self.ask_past_after(step, key);
         self.forget(key);
@@ -317,7 +327,7 @@ impl Engine {
         Ok(json!({ "note": note }))
     }
 
-    fn find_dag(&self, dag_id: &DagId) -> Result<&DagEntry, Refusal> {
+    pub(super) fn find_dag(&self, dag_id: &DagId) -> Result<&DagEntry, Refusal> {
         self.dags.get(dag_id).ok_or_else(|| {
             let names = self.dags.keys().map(DagId::as_str);
             let hint =
@@ -331,6 +341,19 @@ impl Engine {
     pub(super) fn find(&self, dag_id: &DagId, run_id: &RunId) -> Result<RunKey, Refusal> {
         self.find_run(dag_id, run_id).ok_or_else(|| no_run(dag_id, run_id))
     }
+}
+
+/// The newest version of a DAG whose runs may be made.
+pub(super) fn runnable(entry: &DagEntry) -> Result<Arc<Layout>, Refusal> {
+    let dag_id = &entry.row.dag_id;
+    if entry.row.is_stale {
+        return Err(conflict(format!(
+            "the file of dag \"{dag_id}\" is gone; put it back to run it"
+        )));
+    }
+    entry.layout.clone().ok_or_else(|| {
+        conflict(format!("the text of dag \"{dag_id}\" cannot be read; mend its file"))
+    })
 }
 
 pub(super) fn no_run(dag_id: &DagId, run_id: &RunId) -> Refusal {

@@ -27,7 +27,9 @@ impl Engine {
     /// What in the previous run holds the task of a slot back, if anything.
     pub(super) fn past_gate(&self, run: &Run, slot: u32) -> Option<PastGate> {
         let task = run.task(slot)?;
-        if !(task.depends_on_past || task.wait_for_downstream) {
+        // Airflow: the first run of a backfill looks at nothing.
+        let is_first = run.in_lane.is_some_and(|in_lane| in_lane.ordinal == 1);
+        if is_first || !(task.depends_on_past || task.wait_for_downstream) {
             return None;
         }
         let state_there = |task_id: &TaskId| match &run.past {
@@ -64,7 +66,8 @@ impl Engine {
             run: key,
             dag_id: run.cell.row().dag_id.clone(),
             before: run.date(),
-            scheduled_only: run.layout.dag.catchup,
+            // In a backfill each run comes after the one before it, whatever made that.
+            scheduled_only: run.layout.dag.catchup && run.in_lane.is_none(),
         });
     }
 
@@ -87,7 +90,8 @@ impl Engine {
     /// The unfinished runs of a DAG.
     pub(super) fn siblings(&self, dag_id: &DagId) -> impl Iterator<Item = RunKey> + '_ {
         self.dags.get(dag_id).into_iter().flat_map(|entry| {
-            entry.running.iter().copied().chain(entry.queued.iter().map(|(_, run)| *run))
+            let queued = entry.queued.iter().map(|(_, run)| *run);
+            entry.all_running().chain(queued).chain(entry.lane_queued.iter().copied())
         })
     }
 
@@ -118,15 +122,15 @@ impl Engine {
         }
         let Some(entry) = self.dags.get(&run.cell.row().dag_id) else { return };
         let task_id = &run.ti(slot).row().task_id;
-        for other in &entry.running {
-            let Some(successor) = self.runs.get(other) else { continue };
+        for other in entry.all_running() {
+            let Some(successor) = self.runs.get(&other) else { continue };
             if successor.past != Past::Live(key) || successor.cell.state() != RunState::Running {
                 continue;
             }
             let Some(here) = successor.layout.find(task_id.as_str()) else { continue };
-            step.evaluate.push_back((*other, here));
+            step.evaluate.push_back((other, here));
             let above = &successor.layout.node(here).upstream;
-            step.evaluate.extend(above.iter().map(|&up| (*other, up)));
+            step.evaluate.extend(above.iter().map(|&up| (other, up)));
         }
     }
 

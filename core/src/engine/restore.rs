@@ -7,11 +7,13 @@ use jiff::Timestamp;
 
 use super::create::assemble;
 use super::event::Effects;
+use super::lane::Lane;
 use super::layout::Layout;
 use super::step::Step;
 use super::{DagEntry, Engine, EngineConfig, Numbers, default_pool};
 use crate::dag::{DEFAULT_POOL, Dag};
-use crate::record::{Change, RunRow, Snapshot, TiRow, VersionKey};
+use crate::record::{BackfillDateRow, BackfillRow, Change, RunRow, Snapshot, TiRow, VersionKey};
+use crate::state::BackfillDateState;
 
 impl Engine {
     /// Makes the engine that the rows describe. `dags` are the parsed versions; an unfinished run
@@ -31,6 +33,7 @@ impl Engine {
             ti: snapshot.last_ti,
             version: snapshot.last_version,
             notice: snapshot.last_notice,
+            backfill: snapshot.last_backfill,
         };
         engine.lines.pools.clear();
         for pool in snapshot.pools {
@@ -61,6 +64,12 @@ impl Engine {
             step.plan.insert(entry.row.dag_id.clone());
             engine.dags.insert(entry.row.dag_id.clone(), entry);
         }
+        for newest in snapshot.newest {
+            if let Some(entry) = engine.dags.get_mut(&newest.dag_id) {
+                entry.newest = (newest.logical_date, newest.run_after);
+            }
+        }
+        engine.restore_lanes(snapshot.backfills, snapshot.backfill_dates, &layouts);
         let mut tis: BTreeMap<_, Vec<TiRow>> = BTreeMap::new();
         for ti in snapshot.tis {
             tis.entry(ti.run).or_default().push(ti);
@@ -82,9 +91,37 @@ impl Engine {
         (engine, effects)
     }
 
+    fn restore_lanes(
+        &mut self,
+        rows: Vec<BackfillRow>,
+        dates: Vec<BackfillDateRow>,
+        layouts: &BTreeMap<VersionKey, Arc<Layout>>,
+    ) {
+        let mut by_backfill: BTreeMap<_, Vec<BackfillDateRow>> = BTreeMap::new();
+        for date in dates {
+            by_backfill.entry(date.backfill).or_default().push(date);
+        }
+        for row in rows {
+            let mut dates = by_backfill.remove(&row.id).unwrap_or_default();
+            dates.sort_by_key(|date| date.sort_ordinal);
+            let is_active = |date: &BackfillDateRow| date.state == BackfillDateState::Active;
+            let (active, waiting): (Vec<_>, Vec<_>) = dates.into_iter().partition(is_active);
+            let Some(entry) = self.dags.get_mut(&row.dag_id) else { continue };
+            entry.lane = Some(Box::new(Lane {
+                layout: layouts.get(&row.version).cloned(),
+                row,
+                waiting: waiting.into(),
+                active: active.into_iter().map(|date| (date.sort_ordinal, date)).collect(),
+                is_asked: false,
+            }));
+        }
+    }
+
     fn restore_run(&mut self, step: &mut Step, row: RunRow, tis: Vec<TiRow>, layout: &Arc<Layout>) {
         let key = row.id;
-        let run = assemble(row, tis, layout, &mut self.last);
+        let lane = self.lane_mut(&row.dag_id).and_then(|lane| lane.place_of_run(key));
+        let mut run = assemble(row, tis, layout, &mut self.last);
+        run.in_lane = lane;
         self.insert_run(run);
         self.enter_run(step, key);
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::lane::InLane;
 use super::layout::{DECISION_PROFILE, Layout, Node};
 use super::line::{Gate, Rank};
 use super::transition::{DagRun, TaskInstance};
@@ -45,6 +46,8 @@ pub(super) struct Run {
     pub(super) before: Option<RunState>,
     /// Created in this step: its row is written whole.
     pub(super) is_new: bool,
+    /// Its place in its DAG's open backfill.
+    pub(super) in_lane: Option<InLane>,
     pub(super) times_out_at: Option<Timestamp>,
 }
 
@@ -186,6 +189,7 @@ impl Run {
     pub(super) fn rank(&self, slot: u32) -> Rank {
         let (run, ti) = (self.cell.row(), self.ti(slot).row());
         Rank {
+            is_behind: self.in_lane.is_some_and(|in_lane| in_lane.is_behind),
             weight: -i64::from(ti.priority_weight),
             date: run.logical_date.unwrap_or(run.run_after).as_microsecond(),
             run: run.id,

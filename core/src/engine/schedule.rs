@@ -7,14 +7,15 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::create::{blank_run, run_id_for};
+use super::event::{DATES_AT_ONCE, DatesWanted};
 use super::lifecycle::runs_max;
 use super::line::Gate;
 use super::settle::Timer;
 use super::step::Step;
 use super::{DagEntry, Engine};
-use crate::ids::DagId;
-use crate::record::RunKey;
-use crate::state::RunType;
+use crate::ids::{DagId, RunId};
+use crate::record::{RunKey, RunRow};
+use crate::state::{ReprocessBehavior, RunType};
 use crate::timetable::{Bounds, DataInterval, PlannedRun};
 
 impl Engine {
@@ -45,6 +46,10 @@ impl Engine {
                 self.set_plan_timer(dag_id, step.now);
                 return;
             }
+            if !self.is_free(step, dag_id, &next) {
+                self.look_ahead(step, dag_id);
+                return;
+            }
             step.planned += 1;
             self.create_planned(step, dag_id, next);
             self.start_runs(step, dag_id);
@@ -58,11 +63,63 @@ impl Engine {
         }
     }
 
+    /// Whether nothing can be in the way of a planned run: it lies beyond all runs of its DAG, or
+    /// was just looked up.
+    fn is_free(&self, step: &Step, dag_id: &DagId, next: &PlannedRun) -> bool {
+        let Some(entry) = self.dags.get(dag_id) else { return false };
+        let (date, run_after) = entry.newest;
+        (Some(next.logical_date) > date && Some(next.run_after) > run_after)
+            || step.free.contains(&(dag_id.clone(), next.logical_date))
+    }
+
+    /// Asks which of the next planned dates have runs already: a backfill's, or a person's.
+    fn look_ahead(&mut self, step: &mut Step, dag_id: &DagId) {
+        let Some(entry) = self.dags.get_mut(dag_id) else { return };
+        if std::mem::replace(&mut entry.is_looking, true) {
+            return;
+        }
+        let ahead = planned_ahead(entry, step.now);
+        step.dates_wanted.push(DatesWanted {
+            dag_id: dag_id.clone(),
+            dates: ahead.iter().map(|run| run.logical_date).collect(),
+            run_ids: ahead
+                .iter()
+                .map(|run| run_id_for(RunType::Scheduled, run.run_after))
+                .collect(),
+            backfill: None,
+            reprocess_behavior: ReprocessBehavior::None,
+            loads_max: 0,
+        });
+    }
+
+    /// Takes the answer about planned dates: those that have a run count as planned.
+    pub(super) fn load_planned(&mut self, step: &mut Step, wanted: &DatesWanted, found: &[RunRow]) {
+        let dag_id = &wanted.dag_id;
+        let Some(entry) = self.dags.get_mut(dag_id) else { return };
+        entry.is_looking = false;
+        step.plan.insert(dag_id.clone());
+        let is_taken = |date: Timestamp, run_id: &RunId| {
+            found.iter().any(|row| row.logical_date == Some(date) || row.run_id == *run_id)
+        };
+        let mut is_passing = true;
+        for (&date, run_id) in wanted.dates.iter().zip(&wanted.run_ids) {
+            if !is_taken(date, run_id) {
+                is_passing = false;
+                step.free.insert((dag_id.clone(), date));
+                continue;
+            }
+            let next = next_run(entry, step.now).filter(|next| next.logical_date == date);
+            if let (true, Some(next)) = (is_passing, next) {
+                pass(entry, &next);
+                Self::touch_dag(entry, step);
+            }
+        }
+    }
+
     fn create_planned(&mut self, step: &mut Step, dag_id: &DagId, planned: PlannedRun) {
         let Some(entry) = self.dags.get_mut(dag_id) else { return };
         let Some(layout) = entry.layout.clone() else { return };
-        entry.row.last_interval_start = Some(planned.data_interval.start);
-        entry.row.last_interval_end = Some(planned.data_interval.end);
+        pass(entry, &planned);
         Self::touch_dag(entry, step);
         let run_id = run_id_for(RunType::Scheduled, planned.run_after);
         if self.names.contains_key(&(dag_id.clone(), run_id.clone())) {
@@ -96,7 +153,7 @@ impl Engine {
         }
         Self::touch_dag(entry, step);
         let kind = if is_paused { "paused" } else { "unpaused" };
-        let running: Vec<RunKey> = entry.running.iter().copied().collect();
+        let running: Vec<RunKey> = entry.all_running().collect();
         let detail = reason.map(|reason| json!({ "reason": reason }));
         step.event_with(Some(dag_id), kind, actor, detail);
         self.review_held();
@@ -114,11 +171,38 @@ fn next_run(entry: &DagEntry, now: Timestamp) -> Option<PlannedRun> {
     if entry.row.is_stale {
         return None;
     }
-    let dag = &entry.layout.as_ref()?.dag;
     let last = match (entry.row.last_interval_start, entry.row.last_interval_end) {
         (Some(start), Some(end)) => Some(DataInterval { start, end }),
         _ => None,
     };
+    next_after(entry, last, now)
+}
+
+fn next_after(entry: &DagEntry, last: Option<DataInterval>, now: Timestamp) -> Option<PlannedRun> {
+    let dag = &entry.layout.as_ref()?.dag;
+    if !dag.allows(RunType::Scheduled) {
+        return None;
+    }
     let bounds = Bounds { start: dag.start_date, end: dag.end_date, catchup: dag.catchup };
     dag.timetable.next_run(last, &bounds, now)
+}
+
+/// The date counts as planned.
+fn pass(entry: &mut DagEntry, planned: &PlannedRun) {
+    entry.row.last_interval_start = Some(planned.data_interval.start);
+    entry.row.last_interval_end = Some(planned.data_interval.end);
+}
+
+/// The next planned runs that are due, at most [`DATES_AT_ONCE`].
+fn planned_ahead(entry: &DagEntry, now: Timestamp) -> Vec<PlannedRun> {
+    let mut ahead: Vec<PlannedRun> = Vec::new();
+    let mut next = next_run(entry, now);
+    while let Some(run) = next.filter(|run| run.run_after <= now) {
+        if ahead.len() == DATES_AT_ONCE || ahead.last().is_some_and(|last| *last == run) {
+            break;
+        }
+        ahead.push(run);
+        next = next_after(entry, Some(run.data_interval), now);
+    }
+    ahead
 }

@@ -74,6 +74,7 @@ impl Engine {
             } else if let Some(dag_id) = step.plan.pop_first() {
                 self.start_runs(step, &dag_id);
                 self.plan_runs(step, &dag_id);
+                self.fill_lane(step, &dag_id);
             } else {
                 return;
             }

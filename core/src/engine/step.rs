@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Engine;
-use super::event::{Effects, PastWanted, Refusal};
+use super::event::{DatesWanted, Effects, PastWanted, Refusal};
 use crate::ids::DagId;
 use crate::record::{AttemptKey, Change, EventRow, RunKey, TiKey, VersionRow};
 use crate::wire::Kill;
@@ -25,6 +25,11 @@ pub(super) struct Step {
     pub(super) rest: Vec<Change>,
     pub(super) kills: Vec<Kill>,
     pub(super) past_wanted: Vec<PastWanted>,
+    pub(super) dates_wanted: Vec<DatesWanted>,
+    /// Planned dates that were just looked up and have no run.
+    pub(super) free: BTreeSet<(DagId, Timestamp)>,
+    /// DAGs whose backfill's row changed.
+    pub(super) backfills: BTreeSet<DagId>,
     pub(super) assigned: Option<AttemptKey>,
     pub(super) answer: Option<Result<Value, Refusal>>,
     pub(super) fenced: bool,
@@ -55,6 +60,9 @@ impl Step {
             rest: Vec::new(),
             kills: Vec::new(),
             past_wanted: Vec::new(),
+            dates_wanted: Vec::new(),
+            free: BTreeSet::new(),
+            backfills: BTreeSet::new(),
             assigned: None,
             answer: None,
             fenced: false,
@@ -142,6 +150,11 @@ impl Engine {
             }
         }
         changes.append(&mut step.rest);
+        for dag_id in &step.backfills {
+            if let Some(lane) = self.lane_mut(dag_id) {
+                changes.push(Change::Backfill(Box::new(lane.row.clone())));
+            }
+        }
         for run in &step.leaving {
             self.forget(*run);
         }
@@ -153,6 +166,7 @@ impl Engine {
             answer: step.answer,
             fenced: step.fenced,
             past_wanted: step.past_wanted,
+            dates_wanted: step.dates_wanted,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Tests of the engine: vectors, transcripts, and properties over random runs.
 
+mod backfill;
 mod clears;
+mod limits;
 mod outcomes;
 mod random;
 mod rows;

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_core::record::{
-    AttemptKey, AttemptRow, Change, DagRow, EventRow, NoticeRow, PoolRow, RunKey, RunRow, TiKey,
-    TiRow, VersionRow, XComRow,
+    AttemptKey, AttemptRow, BackfillDateRow, BackfillKey, BackfillRow, Change, DagRow, EventRow,
+    NoticeRow, PoolRow, RunKey, RunRow, TiKey, TiRow, VersionRow, XComRow,
 };
 use millrace_core::state::RunState;
 use serde_json::Value;
@@ -30,6 +30,9 @@ pub(super) struct Plan<'a> {
     pub(super) xcoms_cleared: BTreeSet<TiKey>,
     pub(super) xcoms: BTreeMap<(TiKey, &'a str), &'a XComRow>,
     pub(super) pools: BTreeMap<&'a str, Option<&'a PoolRow>>,
+    pub(super) new_backfills: BTreeMap<BackfillKey, &'a BackfillRow>,
+    pub(super) backfills: BTreeMap<BackfillKey, &'a BackfillRow>,
+    pub(super) backfill_dates: BTreeMap<(BackfillKey, u32), &'a BackfillDateRow>,
     pub(super) notices: BTreeMap<i64, &'a NoticeRow>,
     pub(super) notices_done: BTreeSet<i64>,
     pub(super) events: Vec<&'a EventRow>,
@@ -93,6 +96,21 @@ impl<'a> Plan<'a> {
             }
             Change::Note { ti: Some(ti), note, .. } => {
                 self.ti_notes.insert(*ti, note.as_deref());
+            }
+            Change::BackfillCreated(row, dates) => {
+                self.new_backfills.insert(row.id, row);
+                for date in dates {
+                    self.backfill_dates.insert((date.backfill, date.sort_ordinal), date);
+                }
+            }
+            Change::Backfill(row) => match self.new_backfills.get_mut(&row.id) {
+                Some(new) => *new = row,
+                None => {
+                    self.backfills.insert(row.id, row);
+                }
+            },
+            Change::BackfillDate(date) => {
+                self.backfill_dates.insert((date.backfill, date.sort_ordinal), date);
             }
             Change::RunDeleted(run) => self.delete_run(*run),
             Change::InboxDone { id, answer } => self.inbox.push((*id, answer)),

@@ -9,7 +9,8 @@ use super::ApplyError;
 use super::plan::Plan;
 use crate::db::{Dialect, Sql, StoreError, Tx};
 use crate::{
-    dag, dag_run, dag_version, event, inbox, notice, pool, task_attempt, task_instance, xcom,
+    backfill, dag, dag_run, dag_version, event, inbox, notice, pool, task_attempt, task_instance,
+    xcom,
 };
 
 /// Writes the plan; the number of its last event.
@@ -83,6 +84,11 @@ async fn set(tx: &mut Tx, plan: &Plan<'_>) -> Result<Option<i64>, StoreError> {
             None => pool::delete(tx, name).await?,
         }
     }
+    // A lane that closes and the next that opens may come in one batch.
+    backfill::replace(tx, &plan.backfills.values().copied().collect::<Vec<_>>()).await?;
+    backfill::insert(tx, &plan.new_backfills.values().copied().collect::<Vec<_>>()).await?;
+    let dates: Vec<_> = plan.backfill_dates.values().copied().collect();
+    backfill::write_dates(tx, &dates).await?;
     notice::insert(tx, &plan.notices.values().copied().collect::<Vec<_>>()).await?;
     notice::delete(tx, &plan.notices_done.iter().copied().collect::<Vec<_>>()).await?;
     if let Some(last) = plan.notices_done.last() {

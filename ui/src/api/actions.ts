@@ -2,7 +2,7 @@
 
 import { call, path } from "./client";
 import { taskPath } from "./queries";
-import type { Dag, DagRun, TaskInstanceList } from "./types";
+import type { BackfillPlan, Dag, DagRun, TaskInstanceList } from "./types";
 
 export function setPaused(dag: string, isPaused: boolean): Promise<Dag> {
   return call("PATCH", path`/api/v2/dags/${dag}` + "?update_mask=is_paused", { body: { is_paused: isPaused } });
@@ -50,6 +50,30 @@ export function clearTasks(dag: string, options: ClearOptions, dryRun: boolean):
     body.include_upstream = options.includeUpstream;
   }
   return call("POST", path`/api/v2/dags/${dag}/clearTaskInstances`, { body });
+}
+
+export interface BackfillBody {
+  dag_id: string;
+  from_date: string;
+  to_date: string;
+  reprocess_behavior: string;
+  max_active_runs: number;
+  run_backwards: boolean;
+  stop_after_failures: number;
+  dag_run_conf: Record<string, unknown>;
+}
+
+/** What a backfill would do; nothing is promised. */
+export function planBackfill(body: BackfillBody, signal?: AbortSignal): Promise<BackfillPlan> {
+  return call("POST", "/api/v1/backfills/plan", signal ? { body, signal } : { body });
+}
+
+export function createBackfill(body: BackfillBody): Promise<{ id: number }> {
+  return call("POST", "/api/v2/backfills", { body });
+}
+
+export function changeBackfill(id: number, action: "pause" | "unpause" | "cancel", stopRunning = false): Promise<{ id: number }> {
+  return call("PUT", path`/api/v2/backfills/${id}/${action}` + (stopRunning ? "?stop_running=true" : ""));
 }
 
 export async function logIn(username: string, password: string): Promise<string> {

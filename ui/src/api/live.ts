@@ -23,7 +23,7 @@ export function staleKeys(event: LiveEvent): (readonly unknown[])[] {
   if (event.kind === "dag") return [keys.dags, keys.dag(event.dag_id), ["graph", event.dag_id], ["params", event.dag_id], ["source", event.dag_id]];
   if (event.run_id === undefined) return [keys.dag(event.dag_id)];
   const run = [keys.grid(event.dag_id), keys.run(event.dag_id, event.run_id)];
-  return event.kind === "run" ? [keys.dags, ...run] : run;
+  return event.kind === "run" ? [keys.dags, keys.backfills(event.dag_id), ...run] : run;
 }
 
 /** Shows a task instance's new state before the refreshed answer arrives. */

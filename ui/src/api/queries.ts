@@ -3,7 +3,7 @@
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { call, path, query } from "./client";
 import type {
-  Connection, Dag, DagListResponse, DagRun, Explanation, GraphResponse, GridResponse, ImportErrorEntry,
+  BackfillDate, BackfillProgress, Connection, Dag, DagListResponse, DagRun, Explanation, GraphResponse, GridResponse, ImportErrorEntry,
   ParamsResponse, Pool, TaskInstance, TaskInstanceList, Variable, WhoAmI, XComEntry,
 } from "./types";
 
@@ -11,6 +11,7 @@ export const keys = {
   dags: ["dags"] as const,
   importErrors: ["importErrors"] as const,
   dag: (dag: string) => ["dag", dag] as const,
+  backfills: (dag: string) => ["dag", dag, "backfills"] as const,
   grid: (dag: string) => ["dag", dag, "grid"] as const,
   run: (dag: string, run: string) => ["dag", dag, "run", run] as const,
   tasks: (dag: string, run: string) => ["dag", dag, "run", run, "tasks"] as const,
@@ -61,6 +62,22 @@ export const sourceQuery = (dag: string) =>
   queryOptions({
     queryKey: ["source", dag],
     queryFn: ({ signal }) => call<{ content: string; version_number: number | null }>("GET", path`/api/v2/dagSources/${dag}`, { signal }),
+  });
+
+export const backfillsQuery = (dag: string) =>
+  queryOptions({
+    queryKey: keys.backfills(dag),
+    queryFn: ({ signal }) =>
+      call<{ backfills: BackfillProgress[]; total_entries: number }>("GET", path`/api/v1/dags/${dag}/backfills` + query({ limit: 20 }), { signal }),
+    placeholderData: keepPreviousData,
+  });
+
+export const backfillDatesQuery = (dag: string, id: number, offset: number) =>
+  queryOptions({
+    queryKey: [...keys.backfills(dag), id, offset],
+    queryFn: ({ signal }) =>
+      call<{ dates: BackfillDate[]; total_entries: number }>("GET", path`/api/v1/backfills/${id}/dates` + query({ limit: 100, offset }), { signal }),
+    placeholderData: keepPreviousData,
   });
 
 export const runQuery = (dag: string, run: string) =>

@@ -178,6 +178,50 @@ export interface LogChunk {
   complete: boolean;
 }
 
+export interface BackfillProgress {
+  id: number;
+  dag_id: string;
+  from_date: string;
+  to_date: string;
+  dag_run_conf: Record<string, unknown>;
+  is_paused: boolean;
+  reprocess_behavior: "none" | "failed" | "completed";
+  max_active_runs: number;
+  created_at: string;
+  completed_at: string | null;
+  state: "running" | "paused" | "completed" | "cancelled" | "stopped";
+  reason: string | null;
+  run_backwards: boolean;
+  triggering_user: string | null;
+  is_open: boolean;
+  dates_total: number;
+  dates_waiting: number;
+  runs_active: number;
+  runs_succeeded: number;
+  runs_failed: number;
+  dates_skipped: number;
+  hold: { code: string; text: string } | null;
+  expected_secs: number | null;
+}
+
+export interface BackfillPlan {
+  dag_id: string;
+  is_paused: boolean;
+  counts: { total: number; missing: number; failed: number; succeeded: number; in_flight: number; create: number; rerun: number; skip: number };
+  median_secs: number | null;
+  expected_secs: number | null;
+  dates: { logical_date: string; run_id: string | null; state: string | null; action: "create" | "rerun" | "skip"; reason: string | null }[];
+}
+
+export interface BackfillDate {
+  sort_ordinal: number;
+  logical_date: string;
+  state: "waiting" | "active" | "success" | "failed" | "skipped";
+  exception_reason: string | null;
+  dag_run_id: string | null;
+  dag_run_state: string | null;
+}
+
 export interface Explanation {
   state: string | null;
   reasons: { code: string; text: string; operands: Record<string, unknown> }[];

@@ -2,12 +2,13 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { Play } from "lucide-react";
+import { Suspense, lazy } from "react";
 import { useTranslation } from "react-i18next";
 import { dagQuery, gridQuery, sourceQuery } from "../api/queries";
 import type { Dag } from "../api/types";
 import { Button, CopyButton, Select, Switch } from "../components/controls";
 import { Code } from "../components/Code";
-import { Loaded } from "../components/feedback";
+import { Loaded, Loading } from "../components/feedback";
 import { Facts, PageHead } from "../components/PageHead";
 import { Tabs } from "../components/Tabs";
 import { Time } from "../components/Time";
@@ -21,7 +22,8 @@ import { formatInstant } from "../lib/time";
 import controls from "../components/controls.module.css";
 import css from "./DagPage.module.css";
 
-const VIEWS = ["grid", "graph", "code", "details"] as const;
+const BackfillsTab = lazy(() => import("./BackfillsTab"));
+const VIEWS = ["grid", "graph", "backfills", "code", "details"] as const;
 
 export default function DagPage({ dag }: { dag: string }) {
   const { t } = useTranslation();
@@ -37,6 +39,11 @@ export default function DagPage({ dag }: { dag: string }) {
           <Tabs label={t("dag.views")} current={view} views={VIEWS.map((id) => ({ id, name: t(`dag.${id}`) }))} />
           {view === "grid" ? <GridView dag={dag} /> : null}
           {view === "graph" ? <GraphTab dag={dag} /> : null}
+          {view === "backfills" ? (
+            <Suspense fallback={<Loading />}>
+              <BackfillsTab dag={dag} />
+            </Suspense>
+          ) : null}
           {view === "code" ? <CodeTab dag={dag} /> : null}
           {view === "details" ? <DetailsTab info={info} /> : null}
         </>

@@ -41,6 +41,12 @@ pub static DAG_KEYS: &[Key] = &[
     Key::new("dagrun_timeout", KeyKind::Duration, "a run fails after running for so long"),
     Key::new("fail_fast", KeyKind::Bool, "whether the first failed task ends the run (false)")
         .aliases(&["fail_stop"]),
+    Key::new(
+        "allowed_run_types",
+        KeyKind::TextList,
+        "the only kinds of runs that may be made: `manual`, `scheduled`, `backfill`, \
+         `asset_triggered`, `operator_triggered`; all when absent",
+    ),
     Key::new("is_paused_upon_creation", KeyKind::Bool, "whether the DAG starts paused"),
     Key::new(
         "params",
@@ -73,7 +79,6 @@ pub static DAG_KEYS: &[Key] = &[
     Key::silent("disable_bundle_versioning", "a setting of Airflow's DAG bundles"),
     Key::later("deadline", "a limit by which a run must have ended, with notices"),
     Key::later("preflight", "checks before a run starts"),
-    Key::later("allowed_run_types", "the only kinds of runs that may be made"),
     Key::later("user_defined_filters", "filters for templates"),
     Key::foreign("doc_md_file_path", "write the text into `doc_md`"),
     Key::foreign("template_searchpath", "files are named relative to the DAG file, or absolutely"),

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::outcomes::{Finish, Lcg, ORDERS, play};
-use super::world::{World, at, chose, dag, decision, goes_on, past, task, task_id};
+use super::world::{World, at, chose, dag, decision, existing, goes_on, past, task, task_id};
 use crate::dag::{Dag, Task};
 use crate::engine::{
     Clear, Effects, Engine, EngineConfig, Event, Mark, Order, SCHEDULER, Selection, Trigger,
@@ -252,13 +252,21 @@ fn restored(world: &World) -> Engine {
         assert!(effects.changes.is_empty(), "the past changes {:?}", effects.changes);
         wanted.extend(effects.past_wanted);
     }
+    for wanted in effects.dates_wanted {
+        for event in existing(&world.rows, &world.dags, wanted) {
+            let effects = engine.step(event, world.now);
+            assert!(effects.changes.is_empty(), "the dates change {:?}", effects.changes);
+        }
+    }
     engine
 }
 
 fn text(effects: &Effects) -> String {
-    let Effects { changes, kills, wake_at, assigned, answer, fenced, past_wanted } = effects;
-    let mut text =
-        format!("{kills:?} {wake_at:?} {assigned:?} {answer:?} {fenced} {past_wanted:?}");
+    let Effects { changes, kills, wake_at, assigned, answer, fenced, past_wanted, dates_wanted } =
+        effects;
+    let mut text = format!(
+        "{kills:?} {wake_at:?} {assigned:?} {answer:?} {fenced} {past_wanted:?} {dates_wanted:?}"
+    );
     for change in changes {
         let _ = write!(text, "\n{change:?}");
     }

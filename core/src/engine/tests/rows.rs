@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::ids::DagId;
 use crate::record::{
-    AttemptKey, AttemptRow, Change, DagRow, EventRow, NoticeRow, PoolRow, RunKey, RunRow, Snapshot,
-    TiKey, TiRow, VersionKey, VersionRow,
+    AttemptKey, AttemptRow, BackfillDateRow, BackfillKey, BackfillRow, Change, DagRow, EventRow,
+    NewestRun, NoticeRow, PoolRow, RunKey, RunRow, Snapshot, TiKey, TiRow, VersionKey, VersionRow,
 };
+use crate::state::BackfillDateState;
 
 #[derive(Debug, Default, Clone)]
 pub(super) struct Rows {
@@ -19,6 +20,8 @@ pub(super) struct Rows {
     pub(super) pools: BTreeMap<String, PoolRow>,
     pub(super) events: Vec<EventRow>,
     pub(super) notices: Vec<NoticeRow>,
+    pub(super) backfills: BTreeMap<BackfillKey, BackfillRow>,
+    pub(super) backfill_dates: BTreeMap<(BackfillKey, u32), BackfillDateRow>,
 }
 
 impl Rows {
@@ -40,6 +43,13 @@ impl Rows {
                 let same =
                     |other: &&RunRow| other.dag_id == run.dag_id && other.run_id == run.run_id;
                 assert!(self.runs.values().find(same).is_none(), "run {} twice", run.run_id);
+                let dated = |other: &&RunRow| {
+                    other.dag_id == run.dag_id
+                        && run.logical_date.is_some()
+                        && other.logical_date == run.logical_date
+                };
+                let double = self.runs.values().find(dated);
+                assert!(double.is_none(), "{} has the date of {:?}", run.run_id, double);
                 for ti in tis {
                     assert!(self.tis.insert(ti.id, ti).is_none(), "a task instance twice");
                 }
@@ -84,6 +94,18 @@ impl Rows {
                 self.tis.retain(|_, ti| ti.run != run);
             }
             Change::InboxDone { .. } => {}
+            Change::BackfillCreated(row, dates) => {
+                let key = |date: &BackfillDateRow| (date.backfill, date.sort_ordinal);
+                self.backfill_dates.extend(dates.into_iter().map(|date| (key(&date), date)));
+                assert!(self.backfills.insert(row.id, *row).is_none(), "a backfill twice");
+            }
+            Change::Backfill(row) => {
+                assert!(self.backfills.insert(row.id, *row).is_some(), "it exists");
+            }
+            Change::BackfillDate(date) => {
+                let key = (date.backfill, date.sort_ordinal);
+                assert!(self.backfill_dates.insert(key, date).is_some(), "it exists");
+            }
         }
     }
 
@@ -92,7 +114,19 @@ impl Rows {
         let unfinished = |run: &&RunRow| !run.state.is_terminal();
         let runs: Vec<RunRow> = self.runs.values().filter(unfinished).cloned().collect();
         let tis = self.tis.values().filter(|ti| runs.iter().any(|run| run.id == ti.run));
+        let open: Vec<BackfillRow> =
+            self.backfills.values().filter(|row| row.is_open).cloned().collect();
+        let is_wanted = |date: &&BackfillDateRow| {
+            let is_unfinished =
+                matches!(date.state, BackfillDateState::Waiting | BackfillDateState::Active);
+            is_unfinished && open.iter().any(|row| row.id == date.backfill)
+        };
+        let backfill_dates = self.backfill_dates.values().filter(is_wanted).cloned().collect();
         Snapshot {
+            newest: self.newest(),
+            last_backfill: self.backfills.keys().copied().max().unwrap_or(0),
+            backfills: open,
+            backfill_dates,
             dags: self.dags.values().cloned().collect(),
             versions: self.versions.values().cloned().collect(),
             tis: tis.cloned().collect(),
@@ -103,6 +137,18 @@ impl Rows {
             last_notice: self.notices.iter().map(|notice| notice.id).max().unwrap_or(0),
             runs,
         }
+    }
+
+    fn newest(&self) -> Vec<NewestRun> {
+        let of = |dag_id: &DagId| {
+            let runs = || self.runs.values().filter(|run| run.dag_id == *dag_id);
+            NewestRun {
+                dag_id: dag_id.clone(),
+                logical_date: runs().filter_map(|run| run.logical_date).max(),
+                run_after: runs().map(|run| run.run_after).max(),
+            }
+        };
+        self.dags.keys().map(of).collect()
     }
 
     pub(super) fn tis_of(&self, run: RunKey) -> Vec<TiRow> {

@@ -9,15 +9,18 @@ use petgraph::graph::DiGraph;
 use serde_json::{Map, Value, json};
 
 use super::rows::Rows;
+use crate::backfill::{Fate, fate};
 use crate::dag::{Callbacks, DEFAULT_POOL, Dag, Params, Task};
 use crate::engine::{
-    Clear, DagLoaded, Effects, Engine, EngineConfig, Event, Mark, Order, PastWanted, Refusal,
-    SCHEDULER, Selection, Trigger, fold,
+    Clear, DagLoaded, DatesWanted, Effects, Engine, EngineConfig, Event, Mark, Order, PastWanted,
+    Refusal, SCHEDULER, Selection, Trigger, fold,
 };
 use crate::ids::{DagId, RunId, TaskId};
 use crate::operator::Place;
-use crate::record::{AttemptKey, RunKey, RunRow, TiKey, VersionKey};
-use crate::state::{RunState, RunType, TaskState, TriggerRule, TriggeredBy, WeightRule};
+use crate::record::{AttemptKey, BackfillDateRow, RunKey, RunRow, TiKey, VersionKey};
+use crate::state::{
+    BackfillDateState, RunState, RunType, TaskState, TriggerRule, TriggeredBy, WeightRule,
+};
 use crate::timetable::Timetable;
 use crate::wire::{AttemptResult, Outcome};
 
@@ -110,6 +113,7 @@ pub(super) fn dag(name: &str, tasks: Vec<(Task, &[&str])>) -> Dag {
         max_consecutive_failed_dag_runs: 0,
         dagrun_timeout_secs: None,
         fail_fast: false,
+        allowed_run_types: None,
         is_paused_upon_creation: Some(false),
         params: Params::default(),
         macros: IndexMap::new(),
@@ -190,6 +194,11 @@ impl World {
             let answer = past(&self.rows, &wanted);
             self.step(answer);
         }
+        for wanted in std::mem::take(&mut effects.dates_wanted) {
+            for event in existing(&self.rows, &self.dags, wanted) {
+                self.step(event);
+            }
+        }
         effects
     }
 
@@ -201,6 +210,7 @@ impl World {
                 assert_eq!(Some(ti), self.rows.tis.get(&ti.id));
             }
         }
+        self.check_backfills();
         let folded = fold(&self.rows.events).expect("the events follow from each other");
         for (key, run) in &self.rows.runs {
             assert_eq!(folded.runs.get(key), Some(&run.state), "{}", run.run_id);
@@ -210,6 +220,29 @@ impl World {
             assert_eq!(state, ti.state, "{} from events", ti.task_id);
         }
         self.engine.check();
+    }
+
+    /// A backfill's counters are those of its dates, and its lane stays below its cap.
+    fn check_backfills(&self) {
+        for row in self.rows.backfills.values() {
+            let mut again = row.clone();
+            for &state in BackfillDateState::ALL {
+                *again.count(state) = 0;
+            }
+            let of = |date: &&BackfillDateRow| date.backfill == row.id;
+            for date in self.rows.backfill_dates.values().filter(of) {
+                *again.count(date.state) += 1;
+                let run = date.run.and_then(|run| self.rows.runs.get(&run));
+                if date.state == BackfillDateState::Active {
+                    let run = run.expect("an active date has a run");
+                    assert!(!run.state.is_terminal(), "{} is over", run.run_id);
+                    assert_eq!(run.logical_date, Some(date.logical_date));
+                }
+            }
+            assert_eq!(again, *row, "the counters of backfill {}", row.id);
+            assert!(row.runs_active <= row.max_active_runs);
+            assert!(row.is_open || row.runs_active == 0, "a closed lane has no runs");
+        }
     }
 
     pub(super) fn order(&mut self, order: Order) -> Result<Value, Refusal> {
@@ -369,4 +402,32 @@ pub(super) fn past(rows: &Rows, wanted: &PastWanted) -> Event {
     let tis = previous.map(|run| rows.tis_of(run)).unwrap_or_default();
     let states = tis.into_iter().map(|ti| (ti.task_id, ti.state)).collect();
     Event::PastLoaded { run: wanted.run, previous, states }
+}
+
+/// What the shell answers about dates: the runs that are to run again, then all that exist.
+pub(super) fn existing(
+    rows: &Rows,
+    dags: &HashMap<VersionKey, Arc<Dag>>,
+    wanted: DatesWanted,
+) -> Vec<Event> {
+    let of = |run: &&RunRow| {
+        let is_dated = run.logical_date.is_some_and(|date| wanted.dates.contains(&date));
+        run.dag_id == wanted.dag_id && (is_dated || wanted.run_ids.contains(&run.run_id))
+    };
+    let found: Vec<RunRow> = rows.runs.values().filter(of).cloned().collect();
+    let mut events: Vec<Event> = wanted
+        .dates
+        .iter()
+        .filter_map(|date| found.iter().find(|run| run.logical_date == Some(*date)))
+        .filter(|_| wanted.backfill.is_some())
+        .filter(|run| fate(Some(run.state), wanted.reprocess_behavior) == Fate::Rerun)
+        .take(wanted.loads_max)
+        .map(|run| Event::RunLoaded {
+            run: Box::new(run.clone()),
+            tis: rows.tis_of(run.id),
+            dag: Arc::clone(&dags[&run.version]),
+        })
+        .collect();
+    events.push(Event::DatesLoaded { wanted, found, unreadable: Vec::new() });
+    events
 }
