@@ -1,5 +1,7 @@
 //! The commands, and which settings each needs.
 
+mod answer;
+mod approvals;
 mod backfill;
 mod clear;
 mod completions;
@@ -82,6 +84,14 @@ pub(crate) enum Command {
     Clear(clear::ClearTasks),
     /// Set the state of task instances or of a run by hand
     Mark(mark::MarkState),
+    /// List what people are asked
+    Approvals(approvals::Approvals),
+    /// Approve what an `approval` task asks
+    Approve(answer::Approve),
+    /// Reject what an `approval` task asks
+    Reject(answer::Reject),
+    /// Answer what an `approval` task asks, with one of its options
+    Answer(answer::Answer),
     /// Stop a DAG from making runs and starting tasks
     Pause(pause::Pause),
     /// Let a DAG make runs and start tasks
@@ -136,6 +146,10 @@ impl Command {
             Self::Explain(command) => command.run(&settings).await,
             Self::Clear(command) => command.run(&settings).await,
             Self::Mark(command) => command.run(&settings).await,
+            Self::Approvals(command) => command.run(&settings).await,
+            Self::Approve(command) => command.run(&settings).await,
+            Self::Reject(command) => command.run(&settings).await,
+            Self::Answer(command) => command.run(&settings).await,
             Self::Pause(command) => command.run(&settings).await,
             Self::Unpause(command) => command.run(&settings).await,
             Self::Variables(command) => command.run(&settings).await,

@@ -148,6 +148,7 @@ impl From<Refusal> for Problem {
         match refusal {
             Refusal::NotFound { what } => Self::not_found(what),
             Refusal::Conflict { what } => Self::duplicate(what),
+            Refusal::Forbidden { what } => Self::new(StatusCode::FORBIDDEN, what),
             Refusal::Invalid { problems } => {
                 let of = |(path, msg): (String, String)| Invalid {
                     kind: "value_error",

@@ -8,6 +8,7 @@ mod dag_runs;
 mod dag_sources;
 mod dags;
 mod events;
+mod hitl_details;
 mod import_errors;
 mod logs;
 mod monitor;
@@ -47,6 +48,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = ti_change::routes(routes);
     let routes = clear::routes(routes);
     let routes = tries::routes(routes);
+    let routes = hitl_details::routes(routes);
     let routes = logs::routes(routes);
     let routes = xcom::routes(routes);
     let routes = pools::routes(routes);

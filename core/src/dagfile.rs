@@ -55,6 +55,7 @@ use std::fmt::Write;
 use sha2::{Digest, Sha256};
 
 pub use crate::operator::notify::KINDS as CALLBACK_KINDS;
+pub use instant::parse as parse_instant;
 pub use place::{Place, TaskPlaces};
 pub use schema::schema;
 pub use split::{DOCUMENTS_MAX, FILE_BYTES_MAX, text_of};

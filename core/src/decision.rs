@@ -1,4 +1,5 @@
-//! Decisions without a process: `when`, `choose`, `condition`, `latest_only`.
+//! Decisions without a process: `when`, `choose`, `condition`, `latest_only`; what to
+//! wait for stands in `demand`.
 //!
 //! They are templates over data, evaluated with the engine's fuel and size limits; nothing that a
 //! DAG author wrote is executed. The one rule for the scheduler and for the tests in a DAG file:
@@ -47,6 +48,9 @@ impl Decision<'_> {
             return Ok(skipped);
         }
         let task = &self.assignment.task;
+        if let Some(result) = self.demand()? {
+            return Ok(result);
+        }
         let mut result = AttemptResult::new(self.assignment.key, Outcome::Success);
         match task.operator.as_str() {
             "branch" if task.config.contains_key("choose") => self.choose(&mut result)?,

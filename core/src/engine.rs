@@ -20,6 +20,7 @@ use crate::record::{
 use crate::state::TaskState;
 
 mod admit;
+mod answer;
 mod apply;
 mod attempt;
 mod backfill;
@@ -29,6 +30,7 @@ mod decide;
 mod evaluate;
 mod event;
 mod explain;
+mod explain_wait;
 mod fold;
 mod ideal;
 mod lane;
@@ -49,12 +51,15 @@ mod step;
 #[cfg(test)]
 mod tests;
 pub mod transition;
+mod trigger;
+mod wait;
 
 pub use clear::plan_clear;
 pub use create::run_id_for;
 pub use event::{
-    BackfillOrder, Clear, DATES_AT_ONCE, DagLoaded, DatesWanted, Effects, Event, Mark, NewBackfill,
-    Order, PastWanted, QueuedTi, RUNS_PER_ORDER_MAX, Refusal, Selection, Trigger,
+    Answer, BackfillOrder, Clear, DATES_AT_ONCE, DagLoaded, DatesWanted, Effects, Event, Mark,
+    NewBackfill, Order, PastWanted, QueuedTi, RUNS_PER_ORDER_MAX, Refusal, RunWanted, Selection,
+    Trigger,
 };
 pub use explain::{Reason, Workers};
 pub use fold::{FoldedStates, fold};
@@ -94,6 +99,8 @@ pub struct Engine {
     names: HashMap<(DagId, RunId), RunKey>,
     lines: Lines,
     timers: BTreeSet<(Timestamp, Timer)>,
+    /// Who waits for which run of which DAG.
+    watchers: wait::Watchers,
     /// Ended runs that were loaded for an order.
     visitors: BTreeSet<RunKey>,
     /// Unfinished runs whose DAG version could not be read.
@@ -149,6 +156,7 @@ impl Engine {
             names: HashMap::new(),
             lines: Lines::default(),
             timers: BTreeSet::new(),
+            watchers: wait::Watchers::new(),
             visitors: BTreeSet::new(),
             unreadable: BTreeSet::new(),
             last: Numbers::default(),
@@ -181,6 +189,7 @@ impl Engine {
                 }
                 self.dismiss_visitors(&mut step);
             }
+            Event::RunSeen { wanted, seen } => self.run_seen(&mut step, &wanted, seen.as_ref()),
             Event::Order(order) => {
                 let answer = self.order(&mut step, *order);
                 step.answer = Some(answer);

@@ -10,6 +10,7 @@ pub mod connection;
 pub mod dag;
 pub mod dagfile;
 pub mod decision;
+mod demand;
 pub mod diagnostic;
 pub mod engine;
 pub mod ids;
@@ -27,4 +28,5 @@ pub mod timetable;
 pub mod trigger_rule;
 #[cfg(test)]
 mod vectors;
+pub mod wait;
 pub mod wire;

@@ -5,6 +5,7 @@
 //! [`crate::dag::Task::config`] and reads it as the typed struct of the operator's module.
 //! Nothing here runs anything.
 
+pub mod approval;
 pub mod bash;
 pub mod branch;
 pub mod docker;
@@ -13,10 +14,12 @@ pub mod http;
 pub mod latest_only;
 pub mod notify;
 pub mod python;
+pub mod sensor;
 pub mod short_circuit;
 pub mod sql;
 pub mod sql_bind;
 pub mod sql_split;
+pub mod trigger_dag;
 
 /// Every operator that a DAG file may name.
 pub const OPERATORS: &[&OperatorSpec] = &[
@@ -30,6 +33,9 @@ pub const OPERATORS: &[&OperatorSpec] = &[
     &empty::SPEC,
     &latest_only::SPEC,
     &notify::SPEC,
+    &sensor::SPEC,
+    &trigger_dag::SPEC,
+    &approval::SPEC,
 ];
 
 /// A task's operator keys by canonical name.

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::ids::{DagId, RunId, TaskId};
 use crate::state::{RunState, RunType, TaskState, TriggeredBy};
+use crate::wait::Wait;
 
 pub use crate::backfill::{BackfillDateRow, BackfillKey, BackfillRow};
 
@@ -244,6 +245,17 @@ pub struct TiRow {
     /// What a branch followed or a short circuit skipped; kept through a clear, as in Airflow
     /// (`NotPreviouslySkippedDep`).
     pub skip_memory: Option<SkipMemory>,
+    /// What it waits for, or waited for last, without a slot.
+    #[serde(default)]
+    pub wait: Option<Box<Wait>>,
+}
+
+impl TiRow {
+    /// The hand-out under which the current try is recorded: its attempt row and its log. All pokes
+    /// of a sensor's try have one.
+    pub fn record_epoch(&self) -> u32 {
+        self.wait.as_ref().map(|wait| wait.epoch).filter(|epoch| *epoch > 0).unwrap_or(self.epoch)
+    }
 }
 
 /// What a decision task did to its direct downstream tasks.

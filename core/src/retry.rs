@@ -79,7 +79,7 @@ pub fn delay_secs(backoff: &Backoff, salt: &Salt<'_>, try_number: u32) -> f64 {
 const SECS_MAX: f64 = BACKOFF_SECS_MAX as f64;
 
 /// SHA-1 of Airflow's text, as a number, modulo `modulus` (not 0).
-fn hash_modulo(salt: &Salt<'_>, try_number: u32, modulus: u64) -> u64 {
+pub(crate) fn hash_modulo(salt: &Salt<'_>, try_number: u32, modulus: u64) -> u64 {
     let date = salt.logical_date.map_or_else(|| "None".to_owned(), python_str);
     let text = format!("{}#{}#{date}#{try_number}", salt.dag_id, salt.task_id);
     Sha1::digest(text.as_bytes())

@@ -16,9 +16,12 @@ use serde_json::{Map, Value};
 
 use crate::connection::Connection;
 use crate::dag::Task;
-use crate::ids::{DagId, TaskId};
+use crate::engine::Trigger;
+use crate::ids::{DagId, RunId, TaskId};
 use crate::record::{AttemptKey, NoticeRow, RunRow};
+use crate::state::TaskState;
 use crate::template::{Lookup, Lookups};
+use crate::wait::Condition;
 
 /// A future that the protocol's methods return.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, ProtocolError>> + Send + 'a>>;
@@ -257,6 +260,46 @@ pub enum Outcome {
     Lost,
     /// It was killed on the scheduler's order.
     Killed,
+    /// A poke found nothing yet: it looks again later and holds nothing until then.
+    NotYet,
+    /// A decision to wait: see [`AttemptResult::demand`].
+    Deferred,
+}
+
+/// What a decision of the scheduler asks of the engine, with [`Outcome::Deferred`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "demand", rename_all = "snake_case")]
+pub enum Demand {
+    /// To wait.
+    Wait {
+        /// For what.
+        condition: Condition,
+        /// How long at most, in seconds.
+        timeout_secs: Option<f64>,
+    },
+    /// To start a run of another DAG.
+    Trigger(Box<TriggerDemand>),
+}
+
+/// See [`Demand::Trigger`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TriggerDemand {
+    /// The run.
+    pub trigger: Trigger,
+    /// Whether its logical date is the instant at which it is created.
+    pub is_dated_now: bool,
+    /// The name of a run of that name or date which the database has and the engine does not.
+    pub known: Option<RunId>,
+    /// Whether a run that exists already is cleared.
+    pub reset: bool,
+    /// Whether the task is skipped when the run exists already.
+    pub skip_known: bool,
+    /// Whether a paused DAG is a failure.
+    pub fail_paused: bool,
+    /// What to wait for afterwards: the states of the run that are good, and those that are bad.
+    pub wait: Option<(Vec<TaskState>, Vec<TaskState>)>,
+    /// How long at most, in seconds.
+    pub timeout_secs: Option<f64>,
 }
 
 /// The end of an attempt.
@@ -280,6 +323,9 @@ pub struct AttemptResult {
     pub chosen: Option<Vec<String>>,
     /// For a short circuit: whether what is downstream goes on.
     pub go_on: Option<bool>,
+    /// For [`Outcome::Deferred`]: what is to be done.
+    #[serde(default)]
+    pub demand: Option<Box<Demand>>,
 }
 
 impl AttemptResult {
@@ -295,6 +341,7 @@ impl AttemptResult {
             rendered: None,
             chosen: None,
             go_on: None,
+            demand: None,
         }
     }
 }

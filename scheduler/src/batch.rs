@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use millrace_core::engine::{DatesWanted, Effects, Event, PastWanted};
+use millrace_core::engine::{DatesWanted, Effects, Event, PastWanted, RunWanted};
 use millrace_core::record::{AttemptKey, Change, NoticeRow};
+use millrace_core::state::TaskState;
 use millrace_core::wire::{Finished, Kill, ProtocolError, Register, Registered, Renewed};
 
 use crate::command::Answerer;
@@ -56,6 +57,8 @@ pub(crate) struct Batch {
     pub past_wanted: Vec<PastWanted>,
     /// Dates whose runs are to be looked up.
     pub dates_wanted: Vec<DatesWanted>,
+    /// Runs that somebody waits for, to look up.
+    pub runs_wanted: Vec<RunWanted>,
 }
 
 impl Batch {
@@ -64,6 +67,13 @@ impl Batch {
         for change in &effects.changes {
             match change {
                 Change::Attempt(row) if row.end_date.is_some() => self.ended.push(row.key),
+                // A sensor's pokes have one attempt row: theirs end with their task instance's row.
+                Change::Ti { from, from_try, from_epoch, row }
+                    if is_held(*from) && !is_held(row.state) =>
+                {
+                    let (try_number, epoch) = (*from_try, *from_epoch);
+                    self.ended.push(AttemptKey { ti: row.id, try_number, epoch });
+                }
                 Change::Notice(row) => self.notices.push(row.clone()),
                 _ => {}
             }
@@ -72,6 +82,7 @@ impl Batch {
         self.kills.extend(effects.kills);
         self.past_wanted.extend(effects.past_wanted);
         self.dates_wanted.extend(effects.dates_wanted);
+        self.runs_wanted.extend(effects.runs_wanted);
         Stepped { assigned: effects.assigned, answer: effects.answer, fenced: effects.fenced }
     }
 
@@ -87,6 +98,11 @@ impl Batch {
             let _ = answer.send(Err(error.clone()));
         }
     }
+}
+
+/// Whether somebody has an attempt at it.
+fn is_held(state: TaskState) -> bool {
+    matches!(state, TaskState::Running | TaskState::Restarting)
 }
 
 /// What a step said beside its changes.

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use millrace_core::engine::DagLoaded;
+use millrace_core::engine::{DagLoaded, Event, RunWanted};
 use millrace_core::ids::{DagId, TaskId};
 use millrace_core::record::RunKey;
 use millrace_core::state::TaskState;
+use millrace_core::wait::Seen;
 use millrace_core::wire::{
     AttemptResult, Claim, Finish, Finished, ProtocolError, Register, Registered, Renew, Renewed,
     Work,
@@ -26,8 +27,15 @@ pub(crate) enum Command {
     Renew(Renew, Answerer<Renewed>),
     /// See [`millrace_core::wire::WorkerProtocol::finish`].
     Finish(Finish, Answerer<Finished>),
-    /// A decision made in the scheduler.
-    Decided(Box<AttemptResult>),
+    /// A decision made in the scheduler, and the run that it needs in memory.
+    Decided(Box<AttemptResult>, Option<Box<Event>>),
+    /// The state of a run that somebody waits for.
+    Seen {
+        /// Which run.
+        wanted: RunWanted,
+        /// It, if there is one.
+        seen: Option<Seen>,
+    },
     /// DAGs that changed on disk.
     Folder(FolderUpdate),
     /// There may be orders in the inbox.

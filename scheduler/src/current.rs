@@ -19,6 +19,8 @@ const NOTICED_MAX: usize = 10_000;
 pub(crate) struct Place {
     /// Its dag run.
     pub run: RunKey,
+    /// The hand-out whose log it writes to: all pokes of a sensor's try write to one.
+    pub log_epoch: u32,
 }
 
 #[derive(Debug, Default)]
@@ -64,11 +66,6 @@ impl Current {
         attempts.noticed.insert(key, place);
     }
 
-    /// The dag run of an attempt that runs or ended lately.
-    pub(crate) fn run_of(&self, key: AttemptKey) -> Option<RunKey> {
-        self.place(key).map(|place| place.run)
-    }
-
     /// The place of an attempt that runs or ended lately.
     pub(crate) fn place(&self, key: AttemptKey) -> Option<Place> {
         let attempts = self.read();
@@ -103,11 +100,12 @@ impl Current {
     /// Writes a piece of a log.
     pub(crate) async fn append_log(
         &self,
-        run: RunKey,
+        place: Place,
         request: AppendLog,
     ) -> Result<LogAppended, ProtocolError> {
         let logs = self.logs.clone();
         let AppendLog { key, offset, text, last } = request;
+        let (run, key) = (place.run, AttemptKey { epoch: place.log_epoch, ..key });
         let next_offset =
             tokio::task::spawn_blocking(move || logs.append(run, key, offset, &text, last))
                 .await

@@ -12,6 +12,7 @@ use millrace_store::Store;
 use crate::current::Place;
 use crate::lookups;
 use crate::term::Shared;
+use crate::waits;
 
 /// More rounds of questions than this and the template is not asking but looping.
 const ROUNDS_MAX: usize = 16;
@@ -55,6 +56,7 @@ enum Failed {
 
 async fn decided(shared: &Shared, assignment: &Assignment) -> Result<AttemptResult, Failed> {
     let mut lookups = Lookups::default();
+    let mut secrets = Vec::new();
     let mut is_latest = None;
     for _ in 0..ROUNDS_MAX {
         let decision = Decision {
@@ -65,12 +67,14 @@ async fn decided(shared: &Shared, assignment: &Assignment) -> Result<AttemptResu
             now: shared.clock.now(),
         };
         match decision.decide() {
-            Ok(result) => return Ok(result),
+            Ok(mut result) => {
+                waits::mask(&mut result, &secrets);
+                return Ok(result);
+            }
             Err(Undecided::Wrong(reason)) => return Err(Failed::Wrong(reason)),
             Err(Undecided::NeedsLatest) => is_latest = Some(latest(shared, assignment).await?),
             Err(Undecided::Needs(wanted)) => {
-                let place = Place { run: assignment.run.id };
-                let mut secrets = Vec::new();
+                let place = Place { run: assignment.run.id, log_epoch: assignment.key.epoch };
                 let found = lookups::answers(&shared.current, &place, &wanted, &mut secrets)
                     .await
                     .map_err(|error| Failed::Unavailable(error.to_string()))?;

@@ -14,6 +14,7 @@ use crate::decide;
 use crate::notices;
 use crate::prepared::Prepared;
 use crate::term::Term;
+use crate::waits;
 
 /// A notice that was handed out and not reported is handed out again after so long.
 const NOTICE_AGAIN: Duration = Duration::from_mins(2);
@@ -256,8 +257,10 @@ impl Term {
         let Some(assignment) = self.assignment(key) else { return };
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
-            let result = decide::decide(&shared, assignment).await;
-            let _ = shared.commands.send(crate::command::Command::Decided(Box::new(result))).await;
+            let mut result = decide::decide(&shared, assignment).await;
+            let needed = waits::prepare(&shared, &mut result).await.map(Box::new);
+            let decided = crate::command::Command::Decided(Box::new(result), needed);
+            let _ = shared.commands.send(decided).await;
         });
     }
 }

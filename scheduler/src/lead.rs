@@ -191,7 +191,7 @@ async fn begin(shared: &Arc<Shared>, epoch: Epoch) -> Result<Term, End> {
             continue;
         }
         let key = AttemptKey { ti: ti.id, try_number: ti.try_number, epoch: ti.epoch };
-        shared.current.begin(key, Place { run: ti.run });
+        shared.current.begin(key, Place { run: ti.run, log_epoch: ti.record_epoch() });
         match ti.worker.as_deref() {
             Some(SCHEDULER) | None => decisions.push(key),
             Some(worker) => registry.restore(worker, key, Instant::now()),

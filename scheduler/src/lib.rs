@@ -22,6 +22,7 @@ mod prepared;
 mod registry;
 mod term;
 mod versions;
+mod waits;
 
 pub use clock::{Clock, SystemClock};
 pub use config::SchedulerConfig;

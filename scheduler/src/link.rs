@@ -64,11 +64,11 @@ impl WorkerProtocol for SchedulerLink {
 
     fn append_log(&self, request: AppendLog) -> Answer<'_, LogAppended> {
         Box::pin(async move {
-            let run = self
+            let place = self
                 .current
-                .run_of(request.key)
+                .place(request.key)
                 .ok_or(ProtocolError::Fenced { attempt: request.key })?;
-            self.current.append_log(run, request).await
+            self.current.append_log(place, request).await
         })
     }
 }

@@ -32,7 +32,7 @@ pub(crate) async fn work(shared: &Shared, notice: NoticeRow) -> Option<Work> {
         None => tis.iter().max_by_key(|ti| ti.end_date),
     }?;
     let about = about(&prepared, run, ti, notice.try_number)?;
-    shared.current.notice(about.key, Place { run: notice.run });
+    shared.current.notice(about.key, Place { run: notice.run, log_epoch: about.key.epoch });
     Some(Work::Notice(Box::new(NoticeWork { notice, callback, about })))
 }
 

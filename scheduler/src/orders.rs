@@ -2,11 +2,11 @@
 
 use millrace_core::engine::{Event, Order, RUNS_PER_ORDER_MAX, Refusal, Trigger};
 use millrace_core::ids::{DagId, RunId};
-use millrace_core::record::Change;
+use millrace_core::record::{Change, RunRow};
 use millrace_store::dag_run::{RunFilter, RunOrder};
 use millrace_store::inbox;
 use millrace_store::page::{Direction, LIMIT_MAX, Paging};
-use millrace_store::{StoreError, dag_run};
+use millrace_store::{Store, StoreError, dag_run};
 use serde_json::{Value, json};
 
 use crate::batch::Batch;
@@ -54,7 +54,7 @@ impl Term {
         batch: &mut Batch,
     ) -> Result<Option<Refusal>, StoreError> {
         if let Order::Trigger(trigger) = order {
-            return self.double(trigger, batch).await;
+            return double(&self.shared.store, trigger, batch).await;
         }
         let Some((dag_id, run_ids)) = order.runs() else { return Ok(None) };
         for run_id in run_ids.into_iter().take(RUNS_PER_ORDER_MAX) {
@@ -92,50 +92,59 @@ impl Term {
             })),
         }
     }
+}
 
-    /// Why a trigger is refused, if the database has its run already.
-    async fn double(
-        &self,
-        trigger: &Trigger,
-        batch: &Batch,
-    ) -> Result<Option<Refusal>, StoreError> {
-        let dag_id = &trigger.dag_id;
-        // A run of this batch that has ended already is neither in memory nor in the database.
-        let is_double = |change: &Change| match change {
-            Change::RunCreated(run, _) => {
-                run.dag_id == *dag_id
-                    && (Some(&run.run_id) == trigger.run_id.as_ref()
-                        || (run.logical_date.is_some() && run.logical_date == trigger.logical_date))
-            }
-            _ => false,
-        };
-        if batch.changes.iter().any(is_double) {
-            let what = format!("dag \"{dag_id}\" has just got a dag run of that name or date");
-            return Ok(Some(Refusal::Conflict { what }));
+/// Why a trigger is refused, if the database has its run already.
+async fn double(
+    store: &Store,
+    trigger: &Trigger,
+    batch: &Batch,
+) -> Result<Option<Refusal>, StoreError> {
+    let dag_id = &trigger.dag_id;
+    // A run of this batch that has ended already is neither in memory nor in the database.
+    let is_double = |change: &Change| match change {
+        Change::RunCreated(run, _) => {
+            run.dag_id == *dag_id
+                && (Some(&run.run_id) == trigger.run_id.as_ref()
+                    || (run.logical_date.is_some() && run.logical_date == trigger.logical_date))
         }
-        if let Some(run_id) = &trigger.run_id
-            && dag_run::get(&self.shared.store, dag_id.as_str(), run_id.as_str()).await?.is_some()
-        {
-            let what = format!("dag \"{dag_id}\" has a dag run \"{run_id}\" already");
-            return Ok(Some(Refusal::Conflict { what }));
-        }
-        let Some(date) = trigger.logical_date else { return Ok(None) };
-        let wanted = RunFilter {
-            dag_ids: vec![dag_id.to_string()],
-            logical_date_from: Some(date),
-            logical_date_to: Some(date),
-            ..RunFilter::default()
-        };
-        let paging = Paging { limit: 1, offset: 0 };
-        let store = &self.shared.store;
-        let found =
-            dag_run::list(store, &wanted, RunOrder::Id, Direction::Ascending, paging).await?;
-        Ok(found.rows.first().map(|run| Refusal::Conflict {
-            what: format!(
-                "dag \"{dag_id}\" has a dag run for the logical date {} already: \"{}\"",
-                millrace_core::time::isoformat(date),
-                run.run_id
-            ),
-        }))
+        _ => false,
+    };
+    if batch.changes.iter().any(is_double) {
+        let what = format!("dag \"{dag_id}\" has just got a dag run of that name or date");
+        return Ok(Some(Refusal::Conflict { what }));
     }
+    let Some(run) = run_like(store, trigger).await? else { return Ok(None) };
+    let what = match trigger.logical_date {
+        Some(date) if trigger.run_id.as_ref() != Some(&run.run_id) => format!(
+            "dag \"{dag_id}\" has a dag run for the logical date {} already: \"{}\"",
+            millrace_core::time::isoformat(date),
+            run.run_id
+        ),
+        _ => format!("dag \"{dag_id}\" has a dag run \"{}\" already", run.run_id),
+    };
+    Ok(Some(Refusal::Conflict { what }))
+}
+
+/// The run in the database that has the name or the date of a trigger.
+pub(crate) async fn run_like(
+    store: &Store,
+    trigger: &Trigger,
+) -> Result<Option<RunRow>, StoreError> {
+    let dag_id = trigger.dag_id.as_str();
+    if let Some(run_id) = &trigger.run_id
+        && let Some(run) = dag_run::get(store, dag_id, run_id.as_str()).await?
+    {
+        return Ok(Some(run));
+    }
+    let Some(date) = trigger.logical_date else { return Ok(None) };
+    let wanted = RunFilter {
+        dag_ids: vec![dag_id.to_owned()],
+        logical_date_from: Some(date),
+        logical_date_to: Some(date),
+        ..RunFilter::default()
+    };
+    let paging = Paging { limit: 1, offset: 0 };
+    let found = dag_run::list(store, &wanted, RunOrder::Id, Direction::Ascending, paging).await?;
+    Ok(found.rows.into_iter().next())
 }

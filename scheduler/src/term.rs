@@ -27,6 +27,7 @@ use crate::current::{Current, Place};
 use crate::dates::Dates;
 use crate::prepared::Versions;
 use crate::registry::Registry;
+use crate::waits;
 
 /// Why a term ended.
 #[derive(Debug)]
@@ -150,8 +151,14 @@ impl Term {
             Command::Claim(claim, answer) => self.claim(&claim, answer),
             Command::Renew(renew, answer) => self.renew(&renew, answer, batch),
             Command::Finish(finish, answer) => self.finish(finish, answer, batch),
-            Command::Decided(result) => {
+            Command::Decided(result, needed) => {
+                if let Some(needed) = needed {
+                    self.step(*needed, batch);
+                }
                 self.finished(*result, batch);
+            }
+            Command::Seen { wanted, seen } => {
+                self.step(Event::RunSeen { wanted, seen }, batch);
             }
             Command::Folder(update) => self.folder(update, batch),
             Command::Inbox => self.inbox_due = true,
@@ -285,8 +292,8 @@ impl Term {
         }
         for keys in batch.assigned.values() {
             for key in keys {
-                if let Some(run) = self.engine.ti(key.ti).and_then(|ti| self.engine.run(ti.run)) {
-                    let place = Place { run: run.id };
+                if let Some(ti) = self.engine.ti(key.ti) {
+                    let place = Place { run: ti.run, log_epoch: ti.record_epoch() };
                     self.shared.current.begin(*key, place);
                 }
             }
@@ -296,6 +303,9 @@ impl Term {
         }
         for wanted in &batch.past_wanted {
             self.look_back(wanted.clone());
+        }
+        for wanted in &batch.runs_wanted {
+            waits::look_up(&self.shared, wanted.clone());
         }
         self.dates.add(std::mem::take(&mut batch.dates_wanted));
         self.deliver(batch);

@@ -135,6 +135,7 @@ fn ti(run: i64, at: i64) -> TiRow {
         reason: None,
         note: None,
         skip_memory: None,
+        wait: None,
     }
 }
 

@@ -54,6 +54,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!("0020_setting"),
     migration!("0021_worker"),
     migration!("0022_default_pool"),
+    migration!("0025_task_instance_wait"),
     migration!("0029_backfill"),
     migration!("0030_backfill_dag_run"),
 ];

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use millrace_core::ids::TaskId;
 use millrace_core::record::{RunKey, RunRow, Snapshot, TiRow, VersionRow};
-use millrace_core::state::TaskState;
+use millrace_core::state::{RunState, TaskState};
+use millrace_core::wait::{Seen, WhichRun};
 use millrace_core::wire::PreviousSuccess;
 
 use crate::db::{Sql, StoreError, Tx};
@@ -92,6 +93,37 @@ SELECT t.task_id, t.state FROM task_instance t WHERE t.run = ? ORDER BY t.id",
             Ok((reader.id()?, reader.word(TaskState::from_word)?))
         });
         Ok(Some((run, states.collect::<Result<_, StoreError>>()?)))
+    }
+
+    /// A run of a DAG by its date or name, with the states of all its task instances; none when
+    /// there is no such run.
+    pub async fn run_seen(
+        &self,
+        dag_id: &str,
+        which: &WhichRun,
+    ) -> Result<Option<Seen>, StoreError> {
+        let head = "-- restore::run_seen\nSELECT id, state FROM dag_run WHERE dag_id = ? AND";
+        let sql = match which {
+            WhichRun::Date(date) => {
+                Sql::new(format!("{head} logical_date = ?")).bind(dag_id).bind(*date)
+            }
+            WhichRun::Id(run_id) => {
+                Sql::new(format!("{head} run_id = ?")).bind(dag_id).bind(run_id.as_str())
+            }
+        };
+        let Some(row) = self.db.row(sql).await? else { return Ok(None) };
+        let mut reader = row.reader();
+        let (run, state) = (reader.int()?, reader.word(RunState::from_word)?);
+        let sql = Sql::new(
+            "-- restore::states_seen
+SELECT t.task_id, t.state FROM task_instance t WHERE t.run = ? ORDER BY t.id",
+        );
+        let rows = self.db.rows(sql.bind(run)).await?;
+        let tasks = rows.iter().map(|row| {
+            let mut reader = row.reader();
+            Ok((reader.id()?, reader.word(TaskState::from_word)?))
+        });
+        Ok(Some(Seen { state, tasks: tasks.collect::<Result<_, StoreError>>()? }))
     }
 
     /// The newest successful run of a DAG with a logical date before `before` (Airflow:

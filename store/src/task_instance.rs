@@ -42,6 +42,7 @@ const TABLE: Table = Table {
         "reason",
         "note",
         "skip_memory",
+        "wait",
     ],
     key: &["id"],
 };
@@ -73,6 +74,7 @@ fn args(row: &TiRow) -> Vec<Arg<'_>> {
         row.reason.as_deref().into(),
         row.note.as_deref().into(),
         row.skip_memory.as_ref().map(json_text).into(),
+        row.wait.as_ref().map(json_text).into(),
     ]
 }
 
@@ -103,6 +105,7 @@ fn read(reader: &mut Reader<'_>) -> Result<TiRow, StoreError> {
         reason: reader.opt_text()?,
         note: reader.opt_text()?,
         skip_memory: reader.opt_json()?,
+        wait: reader.opt_json()?,
     })
 }
 

@@ -286,6 +286,7 @@ pub(crate) fn ti(id: i64, run: i64, task_id: &str) -> TiRow {
         reason: None,
         note: None,
         skip_memory: None,
+        wait: None,
     }
 }
 

@@ -7,6 +7,7 @@ use millrace_core::connection::Connection;
 use millrace_core::engine::{Order, Trigger};
 use millrace_core::record::{Change, NoticeRow, XComRow};
 use millrace_core::state::{RunState, RunType, TaskState, TriggeredBy};
+use millrace_core::wait::{Seen, WhichRun};
 use serde_json::json;
 
 use crate::api_token::{self, NewToken, TokenKind};
@@ -286,6 +287,12 @@ async fn leftovers(Fixture { store, .. }: Fixture) {
     assert_eq!((before, states), (2, expected.into()));
     assert_eq!(store.past_states("etl", at(86_400), false).await.unwrap(), None);
     assert_eq!(store.previous_success("etl", at(86_400 * 9)).await.unwrap(), None);
+    let tasks = tis.iter().map(|ti| (ti.task_id.clone(), ti.state)).collect();
+    let expected = Seen { state: row.state, tasks };
+    for which in [WhichRun::Id(row.run_id.clone()), WhichRun::Date(row.logical_date.unwrap())] {
+        assert_eq!(store.run_seen("etl", &which).await.unwrap().as_ref(), Some(&expected));
+        assert_eq!(store.run_seen("other", &which).await.unwrap(), None);
+    }
     let deleted = [
         Change::Ti {
             from: TaskState::Queued,

@@ -21,3 +21,4 @@ mod reference;
 mod schedule;
 mod second_oracle;
 mod secrets;
+mod waiting;

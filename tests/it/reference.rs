@@ -27,6 +27,8 @@ tasks:
 - In `bash_command`, values from `params`, `dag_run.conf` and XComs are quoted for the place where they stand; `| unquoted` turns that off. Variables, connections and dates are put in plainly.
 - Durations: `5m`, `1h30m`, seconds as a number, ISO 8601 (`PT5M`), `{minutes: 5}`.
 - Editors complete and check a file that begins with `# yaml-language-server: $schema=…/dag.schema.json`; `millrace schema` prints that schema, and it lies beside this page.
+- A task that waits (`sensor`, `approval`, `trigger_dag` with `wait_for_completion`, `http` with `poke_interval`) holds no slot, so `mode` and `deferrable` are accepted and change nothing. A `sensor` says what it waits for by one key: `sql`, `url` or `endpoint`, `file`, `bash_command`, `script` or `code`, `until` (a time of today, or an instant), `delta` (after the data interval), `dag` (a run of another DAG of the same date, or tasks of it). `timeout` counts from the first look (7 days); with `soft_fail` its end is a skip.
+- An `approval` without `options` asks for Approve or Reject, and a rejection skips what is directly below it. When all its `options` are tasks directly below, it is a branch; with other options the answer is only kept as its XCom.
 - `data_intervals: true` gives the classic meaning: the logical date is the start of the interval that just ended.
 
 This page is made from the tables that the reader itself uses.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use millrace_core::operator::sensor;
 use millrace_core::record::AttemptKey;
-use millrace_core::wire::{AppendLog, Assignment, AttemptResult, Link};
+use millrace_core::wire::{AppendLog, Assignment, AttemptResult, Link, Outcome};
 
 use crate::config::WorkerConfig;
 use crate::folder::{AttemptFolder, Note};
@@ -38,6 +39,10 @@ pub(crate) async fn run(
     let key = assignment.key;
     let offset = match &former {
         Some(former) => log_end(&link, key).await.unwrap_or(former.note.log_offset),
+        // All pokes of a try write to one log.
+        None if sensor::terms(&assignment.task).is_some() => {
+            log_end(&link, key).await.unwrap_or_default()
+        }
         None => 0,
     };
     let log =
@@ -151,12 +156,13 @@ async fn conclude(
     if !assignment.task.do_xcom_push {
         report.return_value = None;
     }
+    let goes_on = report.outcome == Outcome::NotYet;
     match &report.reason {
-        Some(reason) if !report.is_success() => log.error(reason),
+        Some(reason) if !report.is_success() && !goes_on => log.error(reason),
         Some(reason) => log.info(reason),
         None => {}
     }
-    log.close().await;
+    log.close(goes_on).await;
     report.into_result(assignment.key, shown)
 }
 

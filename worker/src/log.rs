@@ -60,6 +60,8 @@ struct State {
     tail: VecDeque<String>,
     tail_bytes: usize,
     closed: bool,
+    /// A later attempt of the same try goes on with it.
+    goes_on: bool,
     /// The scheduler does not want it any more.
     refused: bool,
     /// Where the next piece begins.
@@ -88,6 +90,7 @@ impl AttemptLog {
                 tail: VecDeque::new(),
                 tail_bytes: 0,
                 closed: false,
+                goes_on: false,
                 refused: false,
                 offset,
             }),
@@ -167,10 +170,12 @@ impl AttemptLog {
     }
 
     /// Ends the log and waits a while until it has arrived; a slow scheduler gets the rest later.
-    pub(crate) async fn close(&self) {
+    /// With `goes_on` a later attempt of the same try writes on.
+    pub(crate) async fn close(&self, goes_on: bool) {
         {
             let mut state = self.shared.lock();
             state.closed = true;
+            state.goes_on = goes_on;
             state.add_tail();
         }
         self.shared.wake.notify_one();

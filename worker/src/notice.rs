@@ -67,7 +67,7 @@ pub(crate) async fn send(surroundings: Surroundings, work: NoticeWork) -> Result
             }
         }
     };
-    log.close().await;
+    log.close(false).await;
     sent.map_err(|problem| {
         let problem = log.redactor().redact(&problem).into_owned();
         tracing::warn!(notice = notice.id, occasion = notice.occasion, problem, "notice not sent");

@@ -6,6 +6,7 @@ pub(crate) mod docker;
 pub(crate) mod http;
 mod notify;
 mod python;
+mod sensor;
 mod shell;
 mod sql;
 
@@ -93,9 +94,11 @@ pub(crate) async fn run(context: &Context) -> Report {
         "bash" => bash::run(context).await,
         "sql" => sql::run(context).await,
         "docker" => docker::run(context).await,
+        "http" if context.config.contains_key("poke_interval") => sensor::ask_again(context).await,
         "http" => http::run(context).await,
         "python" => python::run(context).await,
         "notify" => notify::run(context).await,
+        "sensor" => sensor::run(context).await,
         "branch" => decide::branch(context).await,
         "short_circuit" => decide::short_circuit(context).await,
         other => Err(Failure::for_good(format!(

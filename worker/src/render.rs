@@ -143,6 +143,21 @@ impl Templates {
             .await
     }
 
+    /// Whether a condition over some values holds.
+    pub(crate) async fn truth(
+        &mut self,
+        name: &str,
+        text: &str,
+        values: &[(&str, &Value)],
+    ) -> Result<bool, Failure> {
+        let with = |scope: &Scope| {
+            let scope = scope.clone();
+            values.iter().fold(scope, |scope, (name, value)| scope.with_name(name, value))
+        };
+        self.complete(|renderer, scope| Ok(renderer.eval_condition(name, text, &with(scope))?))
+            .await
+    }
+
     /// The value of an expression over an HTTP answer.
     pub(crate) async fn expression(
         &mut self,

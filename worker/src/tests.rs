@@ -8,6 +8,7 @@ mod logs;
 mod notices;
 mod postgres;
 mod python;
+mod sensors;
 mod sql;
 mod templates;
 mod work;

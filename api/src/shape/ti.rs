@@ -123,7 +123,8 @@ impl TryShape {
 
     /// A try: the last attempt at it.
     pub(crate) fn of_attempt(row: &TiRow, attempt: &AttemptRow, names: TiNames<'_>) -> Self {
-        let is_current = attempt.key.try_number == row.try_number && attempt.key.epoch == row.epoch;
+        let is_current =
+            attempt.key.try_number == row.try_number && attempt.key.epoch == row.record_epoch();
         let ended = attempt.outcome.or_else(|| (!is_current).then_some(TaskState::Failed));
         let (queued, scheduled) =
             if is_current { (row.queued_at, row.scheduled_at) } else { (None, None) };

@@ -51,14 +51,22 @@ pub(crate) fn read(
     if !failed {
         for (key, problem) in (operator.check)(&config) {
             let span = fields.field(key).map_or(at, |field| field.key_span);
-            report.error(span, "bad-operator", format!("{owner}: {problem}")).help(format!(
-                "the keys of `{}` are {}",
-                operator.name,
-                names(operator)
-            ));
+            report
+                .error(span, "bad-operator", format!("{owner}: {problem}"))
+                .help(keys_of(operator));
         }
     }
     config
+}
+
+/// The longest list of keys that helps.
+const NAMED_MAX: usize = 30;
+
+fn keys_of(operator: &OperatorSpec) -> String {
+    if operator.fields.len() > NAMED_MAX {
+        return format!("docs/dag-reference.md has the keys of `{}`", operator.name);
+    }
+    format!("the keys of `{}` are {}", operator.name, names(operator))
 }
 
 fn names(operator: &OperatorSpec) -> String {

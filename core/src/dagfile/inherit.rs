@@ -19,9 +19,6 @@ const OPERATOR_WORDS: &[&str] = &["operator", "type", "uses"];
 
 /// Operators of Airflow that are known here and cannot run yet.
 const LATER: &[(&str, &[&str])] = &[
-    ("sensor", &["Sensor"]),
-    ("trigger_dag", &["TriggerDagRunOperator"]),
-    ("approval", &["ApprovalOperator", "HITLOperator", "HITLBranchOperator"]),
     ("notify", &["EmailOperator", "SlackAPIPostOperator", "SlackWebhookOperator"]),
     ("deploy", &[]),
     ("kubernetes", &["KubernetesPodOperator"]),

@@ -15,7 +15,7 @@ pub(crate) const FORMS: &str =
 ///
 /// # Errors
 /// What is wrong with it, to stand behind the text in quotes.
-pub(crate) fn parse(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
+pub fn parse(text: &str, zone: &TimeZone) -> Result<Timestamp, String> {
     let text = text.trim();
     let shaped = text.len() >= 8 && text.as_bytes()[0].is_ascii_digit();
     if !shaped {

@@ -66,6 +66,9 @@ const FILTERS: &[&str] = &[
     "urlencode",
 ];
 
+/// What expressions over an answer see of it: `http`, and the `sql` sensor.
+const ANSWER_NAMES: &[&str] = &["response", "value", "row", "rows"];
+
 /// How a text is read.
 #[derive(Clone, Copy, PartialEq)]
 enum How {
@@ -86,7 +89,7 @@ pub(crate) fn check_task(
         match (field.kind, field.text) {
             (FieldKind::Choose, _) => check_choose(report, context, node),
             (_, TextUse::Expression) => {
-                check(report, context, node, How::Expression, &["response"]);
+                check(report, context, node, How::Expression, ANSWER_NAMES);
             }
             _ => check_field(report, context, field, node),
         }

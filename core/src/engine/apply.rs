@@ -69,6 +69,7 @@ impl Engine {
             }
             _ => {}
         }
+        self.tell_watchers(step, key, Some(slot));
         step.check.insert(key);
     }
 
@@ -132,6 +133,7 @@ impl Engine {
         if has_ended {
             self.leave_lane(step, key);
         }
+        self.tell_watchers(step, key, None);
         self.review_held();
         step.check.insert(key);
     }
@@ -230,6 +232,9 @@ impl Engine {
                     ranks.remove(&rank);
                 }
             }
+            TaskState::UpForReschedule | TaskState::Deferred | TaskState::AwaitingInput => {
+                self.leave_wait(key, slot);
+            }
             _ => {}
         }
     }
@@ -254,6 +259,9 @@ impl Engine {
                 let rank = run.rank(slot);
                 let label = Label::of(run.place(slot).unwrap_or(Place::Scheduler), &row.queue);
                 self.lines.queued.entry(label).or_default().insert(rank);
+            }
+            TaskState::UpForReschedule | TaskState::Deferred | TaskState::AwaitingInput => {
+                self.enter_wait(key, slot);
             }
             _ => {}
         }

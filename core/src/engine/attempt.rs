@@ -52,7 +52,9 @@ impl Engine {
         self.apply(step, key, slot, TaskEvent::Assigned, |row| {
             row.epoch += 1;
             row.version = version;
-            row.start_date = Some(now);
+            // A sensor's try begins with its first poke (Airflow).
+            let goes_on = row.wait.as_ref().is_some_and(|wait| wait.epoch > 0);
+            row.start_date = row.start_date.filter(|_| goes_on).or(Some(now));
             row.end_date = None;
             row.exit_code = None;
             row.reason = None;
@@ -61,7 +63,7 @@ impl Engine {
         });
         let Some(run) = self.runs.get(&key) else { return };
         let attempt = attempt_row(run.ti(slot).row(), None, now);
-        step.assigned = Some(attempt.key);
+        step.assigned = Some(key_of(run.ti(slot).row()));
         step.rest.push(Change::Attempt(Box::new(attempt)));
         if is_first_of_try {
             self.notify(step, key, Some(slot), Occasion::Execute);
@@ -96,6 +98,7 @@ impl Engine {
             let outcome = match result.outcome {
                 Outcome::Success => TaskState::Success,
                 Outcome::Skipped => TaskState::Skipped,
+                Outcome::NotYet | Outcome::Deferred => TaskState::NoStatus,
                 _ => TaskState::Failed,
             };
             let reason = result.reason.or_else(|| Some("it was cleared meanwhile".to_owned()));
@@ -114,7 +117,9 @@ impl Engine {
             Outcome::Success if decides_when => self.skip_itself(step, key, slot, result),
             Outcome::Success => self.succeed(step, key, slot, result),
             Outcome::Skipped => self.skip_itself(step, key, slot, result),
-            _ => self.fail(step, key, slot, result),
+            Outcome::NotYet => self.look_again(step, key, slot, result),
+            Outcome::Deferred => self.defer(step, key, slot, result),
+            _ => self.poke_failed(step, key, slot, result),
         }
     }
 
@@ -136,7 +141,13 @@ impl Engine {
         is_current.then_some((run, slot))
     }
 
-    fn succeed(&mut self, step: &mut Step, key: RunKey, slot: u32, mut result: AttemptResult) {
+    pub(super) fn succeed(
+        &mut self,
+        step: &mut Step,
+        key: RunKey,
+        slot: u32,
+        mut result: AttemptResult,
+    ) {
         let Some(run) = self.runs.get(&key) else { return };
         if run.task(slot).is_none() {
             return self.fail(step, key, slot, result);
@@ -172,7 +183,13 @@ impl Engine {
         }
     }
 
-    fn skip_itself(&mut self, step: &mut Step, key: RunKey, slot: u32, result: AttemptResult) {
+    pub(super) fn skip_itself(
+        &mut self,
+        step: &mut Step,
+        key: RunKey,
+        slot: u32,
+        result: AttemptResult,
+    ) {
         let end = End {
             outcome: TaskState::Skipped,
             exit_code: result.exit_code,
@@ -195,7 +212,7 @@ impl Engine {
         self.end(step, key, slot, TaskEvent::Requeued, end);
     }
 
-    fn fail(&mut self, step: &mut Step, key: RunKey, slot: u32, result: AttemptResult) {
+    pub(super) fn fail(&mut self, step: &mut Step, key: RunKey, slot: u32, result: AttemptResult) {
         let Some(run) = self.runs.get(&key) else { return };
         let row = run.ti(slot).row();
         let retry_at = run.task(slot).and_then(|task| {
@@ -321,6 +338,12 @@ impl Engine {
     ) {
         let Some(run) = self.runs.get(&key) else { return };
         let row = run.ti(slot).row();
+        if super::wait::has_open_record(row) {
+            let reason = Some(reason.to_owned());
+            let outcome = outcome.unwrap_or(TaskState::NoStatus);
+            let end = End { outcome, exit_code: None, reason, rendered: None };
+            step.rest.push(Change::Attempt(Box::new(attempt_row(row, Some(&end), step.now))));
+        }
         if !matches!(row.state, TaskState::Running | TaskState::Restarting) {
             return;
         }
@@ -333,7 +356,13 @@ impl Engine {
     }
 
     /// Keeps XComs and metrics.
-    fn keep_values(&self, step: &mut Step, key: RunKey, slot: u32, result: &mut AttemptResult) {
+    pub(super) fn keep_values(
+        &self,
+        step: &mut Step,
+        key: RunKey,
+        slot: u32,
+        result: &mut AttemptResult,
+    ) {
         let Some(run) = self.runs.get(&key) else { return };
         let row = run.ti(slot).row();
         let pushes = run.task(slot).is_some_and(|task| task.do_xcom_push);
@@ -359,13 +388,13 @@ impl Engine {
     }
 }
 
-fn key_of(row: &TiRow) -> AttemptKey {
+pub(super) fn key_of(row: &TiRow) -> AttemptKey {
     AttemptKey { ti: row.id, try_number: row.try_number, epoch: row.epoch }
 }
 
 fn attempt_row(row: &TiRow, end: Option<&End>, now: Timestamp) -> AttemptRow {
     AttemptRow {
-        key: key_of(row),
+        key: AttemptKey { epoch: row.record_epoch(), ..key_of(row) },
         run: row.run,
         version: row.version,
         worker: row.worker.clone().unwrap_or_else(|| SCHEDULER.to_owned()),
@@ -374,12 +403,19 @@ fn attempt_row(row: &TiRow, end: Option<&End>, now: Timestamp) -> AttemptRow {
         end_date: end.map(|_| now),
         exit_code: end.and_then(|end| end.exit_code),
         reason: end.and_then(|end| end.reason.clone()),
-        rendered: end.and_then(|end| end.rendered.clone()),
+        rendered: end.and_then(|end| end.rendered.clone()).or_else(|| super::wait::shown(row)),
     }
 }
 
+/// The row of an attempt that goes on after a poke or while it waits.
+pub(super) fn open_record(row: &TiRow, rendered: Option<Value>, now: Timestamp) -> AttemptRow {
+    let mut attempt = attempt_row(row, None, now);
+    attempt.rendered = rendered.or(attempt.rendered);
+    attempt
+}
+
 /// `now` and so many seconds; microseconds as stored.
-fn after(now: Timestamp, secs: f64) -> Timestamp {
+pub(super) fn after(now: Timestamp, secs: f64) -> Timestamp {
     let span = SignedDuration::try_from_secs_f64(secs).unwrap_or(SignedDuration::ZERO);
     crate::time::truncate(now.checked_add(span).unwrap_or(Timestamp::MAX))
 }

@@ -291,4 +291,5 @@ pub(super) fn reset(row: &mut TiRow) {
     row.worker = None;
     row.exit_code = None;
     row.reason = None;
+    row.wait = None;
 }

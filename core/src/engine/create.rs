@@ -152,6 +152,7 @@ fn new_ti(id: i64, run: &RunRow, layout: &Layout, task: &crate::dag::Task) -> Ti
         reason: None,
         note: None,
         skip_memory: None,
+        wait: None,
     }
 }
 

@@ -93,6 +93,7 @@ impl Engine {
             row.worker = None;
             row.exit_code = None;
             row.reason = None;
+            super::wait::begin_try(row);
         });
     }
 }

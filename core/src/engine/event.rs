@@ -12,6 +12,7 @@ use crate::ids::{DagId, RunId, TaskId};
 use crate::operator::Place;
 use crate::record::{AttemptKey, BackfillKey, Change, PoolRow, RunKey, RunRow, TiKey, TiRow};
 use crate::state::{ReprocessBehavior, RunState, RunType, TaskState, TriggeredBy};
+use crate::wait::{Seen, WhichRun};
 use crate::wire::{AttemptResult, Kill};
 
 /// Something that happened, for [`super::Engine::step`].
@@ -68,6 +69,13 @@ pub enum Event {
         found: Vec<RunRow>,
         /// Those that were to be loaded and cannot be read.
         unreadable: Vec<RunKey>,
+    },
+    /// The state of a run that is not in memory: the answer to [`Effects::runs_wanted`].
+    RunSeen {
+        /// Which.
+        wanted: RunWanted,
+        /// It; absent when there is none.
+        seen: Option<Seen>,
     },
     /// An order of a person, a script or the API.
     Order(Box<Order>),
@@ -138,6 +146,8 @@ pub enum Order {
         /// Who.
         actor: Option<String>,
     },
+    /// Answer what a task instance asks.
+    Answer(Answer),
     /// Set the note of a run or a task instance.
     Note {
         /// The DAG.
@@ -153,6 +163,26 @@ pub enum Order {
         /// Who.
         actor: Option<String>,
     },
+}
+
+/// A person's answer to an `approval` task that waits for it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The DAG.
+    pub dag_id: DagId,
+    /// The run.
+    pub run_id: RunId,
+    /// The task.
+    pub task_id: TaskId,
+    /// Its mapped item, -1 when the task is not mapped.
+    pub map_index: i32,
+    /// The chosen options.
+    pub chosen_options: Vec<String>,
+    /// What the form is filled with.
+    #[serde(default)]
+    pub params_input: Map<String, Value>,
+    /// Who.
+    pub actor: Option<String>,
 }
 
 /// Creation of a dag run.
@@ -195,6 +225,7 @@ impl Order {
             Self::MarkRun { dag_id, run_id, .. }
             | Self::DeleteRun { dag_id, run_id, .. }
             | Self::Note { dag_id, run_id, .. } => Some((dag_id, vec![run_id])),
+            Self::Answer(answer) => Some((&answer.dag_id, vec![&answer.run_id])),
             Self::Trigger(_)
             | Self::Pause { .. }
             | Self::SetPool(_)
@@ -343,6 +374,12 @@ pub enum Refusal {
         /// What, in words.
         what: String,
     },
+    /// It is not this person's to do.
+    #[error("{what}")]
+    Forbidden {
+        /// What, in words.
+        what: String,
+    },
     /// The order itself is wrong; each problem has a JSON path into `conf` or the body.
     #[error("{}", problems.iter().map(|(path, text)| format!("{path}: {text}")).collect::<Vec<_>>().join("; "))]
     Invalid {
@@ -384,6 +421,18 @@ pub struct Effects {
     /// Dates whose runs are to be looked up once `changes` are committed and before any other
     /// event; each is answered by [`Event::DatesLoaded`].
     pub dates_wanted: Vec<DatesWanted>,
+    /// Runs that somebody waits for and that are not in memory, to look up once `changes` are
+    /// committed; each is answered by [`Event::RunSeen`].
+    pub runs_wanted: Vec<RunWanted>,
+}
+
+/// A run that somebody waits for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RunWanted {
+    /// Its DAG.
+    pub dag_id: DagId,
+    /// Which run of it.
+    pub run: WhichRun,
 }
 
 /// A run with tasks that look back (`depends_on_past`) asks for the run before it: of the same

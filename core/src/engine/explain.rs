@@ -42,7 +42,7 @@ pub struct Workers {
 }
 
 impl Reason {
-    fn new(code: &'static str, text: impl Into<String>, operands: Value) -> Self {
+    pub(super) fn new(code: &'static str, text: impl Into<String>, operands: Value) -> Self {
         Self { code, text: text.into(), operands }
     }
 }
@@ -60,6 +60,9 @@ impl Engine {
             TaskState::NoStatus => self.why_not_scheduled(run, slot),
             TaskState::Scheduled => self.why_not_queued(run, slot, now),
             TaskState::Queued => vec![why_not_running(run, slot, workers)],
+            TaskState::UpForReschedule | TaskState::Deferred | TaskState::AwaitingInput => {
+                self.why_waiting(run, slot, now)
+            }
             TaskState::UpForRetry => vec![until("retry_delay", "retry", row.retry_at, now)],
             TaskState::Running => {
                 let worker = row.worker.as_deref().unwrap_or_default();
@@ -302,7 +305,12 @@ fn why_past(gate: PastGate) -> Reason {
     }
 }
 
-fn until(code: &'static str, what: &str, at: Option<Timestamp>, now: Timestamp) -> Reason {
+pub(super) fn until(
+    code: &'static str,
+    what: &str,
+    at: Option<Timestamp>,
+    now: Timestamp,
+) -> Reason {
     let Some(at) = at else { return Reason::new(code, what.to_owned(), json!({})) };
     let rest = seconds_between(now, at).max(0);
     let text = format!("{what} at {}, in {rest} s", crate::time::rest(at));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::dag::{Dag, Task, TaskIndex};
 use crate::ids::TaskId;
-use crate::operator::Place;
+use crate::operator::{Place, approval};
 use crate::record::VersionKey;
 
 /// One version of a DAG, ready for the engine.
@@ -161,10 +161,24 @@ fn node(dag: &Dag, index: TaskIndex) -> Node {
             "short_circuit" if cuts_direct => Some(Decision::CutDirect),
             "short_circuit" => Some(Decision::CutAll),
             "latest_only" => Some(Decision::CutDirect),
+            "approval" => approval_decision(dag, index),
             _ => None,
         },
         is_instant: task.operator == "empty" && task.when.is_none(),
         ..Node::default()
+    }
+}
+
+fn approval_decision(dag: &Dag, index: TaskIndex) -> Option<Decision> {
+    let config = &dag.tasks[index].config;
+    let below = dag.downstream(index);
+    let below: Vec<&str> = below.iter().map(|&down| dag.tasks[down].task_id.as_str()).collect();
+    let cuts_all = config.get("ignore_downstream_trigger_rules") == Some(&true.into());
+    match approval::effect(config, &below) {
+        approval::Effect::Branch => Some(Decision::Branch),
+        approval::Effect::Gate if cuts_all => Some(Decision::CutAll),
+        approval::Effect::Gate => Some(Decision::CutDirect),
+        approval::Effect::Input => None,
     }
 }
 

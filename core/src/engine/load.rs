@@ -121,6 +121,7 @@ impl Engine {
                 self.take_slots(key, slot);
             }
             self.enter_line(step, key, slot);
+            self.look_later(step, key, slot);
         }
         self.enter_dag(step, key);
         self.ask_past(step, key);

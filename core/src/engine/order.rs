@@ -49,6 +49,10 @@ impl Engine {
                 step.actor = actor;
                 self.delete_run(step, &dag_id, &run_id)
             }
+            Order::Answer(answer) => {
+                step.actor.clone_from(&answer.actor);
+                self.answer(step, answer)
+            }
             Order::Note { dag_id, run_id, task_id, map_index, note, actor } => {
                 step.actor = actor;
                 let run = self.find(&dag_id, &run_id)?;
@@ -57,7 +61,7 @@ impl Engine {
         }
     }
 
-    fn trigger(&mut self, step: &mut Step, trigger: Trigger) -> Answer {
+    pub(super) fn trigger(&mut self, step: &mut Step, trigger: Trigger) -> Answer {
         let layout = runnable(self.find_dag(&trigger.dag_id)?)?;
         if !layout.dag.allows(trigger.run_type) {
             return Err(conflict(format!(

@@ -16,6 +16,8 @@ use crate::state::TaskState;
 pub(super) enum Timer {
     /// The retry delay of a task instance is over.
     Retry(TiKey),
+    /// A task instance looks again, or has waited long enough.
+    Wait(TiKey),
     /// A queued run may start.
     Start(RunKey),
     /// A run has run too long.
@@ -33,6 +35,7 @@ impl Engine {
             let Some((_, timer)) = self.timers.pop_first() else { return };
             match timer {
                 Timer::Retry(ti) => self.retry_is_due(step, ti),
+                Timer::Wait(ti) => self.wait_is_due(step, ti),
                 Timer::Start(run) => {
                     if let Some(run) = self.runs.get(&run) {
                         step.plan.insert(run.cell.row().dag_id.clone());
@@ -69,6 +72,8 @@ impl Engine {
                 self.evaluate(step, run, slot);
             } else if self.admit_next(step) {
                 // One admission may make work for the lists above.
+            } else if let Some((ti, run)) = step.looks.pop_first() {
+                self.look(step, ti, run);
             } else if let Some(run) = step.check.pop_first() {
                 self.check_run(step, run);
             } else if let Some(dag_id) = step.plan.pop_first() {

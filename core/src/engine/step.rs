@@ -3,13 +3,13 @@
 //! A row that changes several times in a step is written once, compared with what it was before
 //! the step. Nothing is decided here.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Engine;
-use super::event::{DatesWanted, Effects, PastWanted, Refusal};
+use super::event::{DatesWanted, Effects, PastWanted, Refusal, RunWanted};
 use crate::ids::DagId;
 use crate::record::{AttemptKey, Change, EventRow, RunKey, TiKey, VersionRow};
 use crate::wire::Kill;
@@ -30,6 +30,7 @@ pub(super) struct Step {
     pub(super) free: BTreeSet<(DagId, Timestamp)>,
     /// DAGs whose backfill's row changed.
     pub(super) backfills: BTreeSet<DagId>,
+    pub(super) runs_wanted: BTreeSet<RunWanted>,
     pub(super) assigned: Option<AttemptKey>,
     pub(super) answer: Option<Result<Value, Refusal>>,
     pub(super) fenced: bool,
@@ -39,6 +40,8 @@ pub(super) struct Step {
     pub(super) recount: BTreeSet<RunKey>,
     /// Task instances whose rule is to be looked at.
     pub(super) evaluate: VecDeque<(RunKey, u32)>,
+    /// Task instances whose condition is to be looked at, with the run that changed.
+    pub(super) looks: BTreeMap<TiKey, Option<RunKey>>,
     /// Runs that may have ended.
     pub(super) check: BTreeSet<RunKey>,
     /// DAGs that may start or create runs.
@@ -63,12 +66,14 @@ impl Step {
             dates_wanted: Vec::new(),
             free: BTreeSet::new(),
             backfills: BTreeSet::new(),
+            runs_wanted: BTreeSet::new(),
             assigned: None,
             answer: None,
             fenced: false,
             actor: None,
             recount: BTreeSet::new(),
             evaluate: VecDeque::new(),
+            looks: BTreeMap::new(),
             check: BTreeSet::new(),
             plan: BTreeSet::new(),
             leaving: BTreeSet::new(),
@@ -167,6 +172,7 @@ impl Engine {
             fenced: step.fenced,
             past_wanted: step.past_wanted,
             dates_wanted: step.dates_wanted,
+            runs_wanted: step.runs_wanted.into_iter().collect(),
         }
     }
 }

@@ -7,4 +7,5 @@ mod outcomes;
 mod random;
 mod rows;
 mod scenario;
+mod waiting;
 mod world;

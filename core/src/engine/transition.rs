@@ -139,8 +139,12 @@ pub fn next_task_state(state: TaskState, event: TaskEvent) -> Result<TaskState, 
         (S::Queued, E::Assigned) => S::Running,
         (S::Running, E::Succeeded) => S::Success,
         (S::Running, E::Failed) => S::Failed,
-        (S::Running, E::WillRetry) => S::UpForRetry,
-        (S::Running, E::SkippedItself) => S::Skipped,
+        (S::Running | S::UpForReschedule | S::Deferred | S::AwaitingInput, E::WillRetry) => {
+            S::UpForRetry
+        }
+        (S::Running | S::UpForReschedule | S::Deferred | S::AwaitingInput, E::SkippedItself) => {
+            S::Skipped
+        }
         (S::Running, E::Rescheduled) => S::UpForReschedule,
         (S::Running, E::Deferred) => S::Deferred,
         (S::Running, E::AwaitsInput) => S::AwaitingInput,
@@ -307,8 +311,18 @@ mod tests {
         check(TaskEvent::RetryDue, "RetryDue: up_for_retry>scheduled");
         check(TaskEvent::Admitted, "Admitted: scheduled>queued");
         check(TaskEvent::Assigned, "Assigned: queued>running");
-        check(TaskEvent::WillRetry, "WillRetry: running>up_for_retry");
-        check(TaskEvent::SkippedItself, "SkippedItself: running>skipped");
+        let line = "WillRetry: running>up_for_retry up_for_reschedule>up_for_retry \
+                    deferred>up_for_retry awaiting_input>up_for_retry";
+        check(TaskEvent::WillRetry, line);
+        check(TaskEvent::Rescheduled, "Rescheduled: running>up_for_reschedule");
+        check(TaskEvent::Deferred, "Deferred: running>deferred");
+        check(TaskEvent::AwaitsInput, "AwaitsInput: running>awaiting_input");
+        let line = "Resumed: up_for_reschedule>scheduled deferred>scheduled \
+                    awaiting_input>scheduled";
+        check(TaskEvent::Resumed, line);
+        let line = "SkippedItself: running>skipped up_for_reschedule>skipped deferred>skipped \
+                    awaiting_input>skipped";
+        check(TaskEvent::SkippedItself, line);
         check(TaskEvent::Requeued, "Requeued: running>scheduled");
         check(TaskEvent::UpstreamFailed, "UpstreamFailed: no_status>upstream_failed");
         check(TaskEvent::AttemptEnded, "AttemptEnded: restarting>no_status");

@@ -4,11 +4,12 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::sensor::terms_problems;
 use super::sql::one_or_many;
 use super::{Field, FieldKind, OperatorSpec, TextUse, on_worker};
 
 /// The methods of a request.
-const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+pub(crate) const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 
 /// The line of `http` in the table of operators.
 pub const SPEC: OperatorSpec = OperatorSpec {
@@ -32,16 +33,40 @@ pub const SPEC: OperatorSpec = OperatorSpec {
         Field::new("ca_file", FieldKind::Text),
         Field::new("follow_redirects", FieldKind::Bool),
         Field::new("log_response", FieldKind::Bool),
+        Field::new("poke_interval", FieldKind::Duration),
+        Field::new("poke_timeout", FieldKind::Duration),
+        Field::new("not_yet_status", FieldKind::Any).aliases(&["response_error_codes_allowlist"]),
+        Field::new("soft_fail", FieldKind::Bool),
+        Field::new("never_fail", FieldKind::Bool),
+        Field::new("silent_fail", FieldKind::Bool),
+        Field::new("exponential_backoff", FieldKind::Bool),
+        Field::new("max_wait", FieldKind::Duration),
     ],
     place: on_worker,
     check: |config| {
-        if config.contains_key("conn_id") || config.contains_key("url") {
-            Vec::new()
-        } else {
-            vec![("operator", "needs `conn_id` (with `endpoint`) or `url`".to_owned())]
+        let mut problems = terms_problems(config, "poke_timeout");
+        if !config.contains_key("conn_id") && !config.contains_key("url") {
+            let text = "needs `conn_id` (with `endpoint`) or `url`";
+            problems.push(("operator", text.to_owned()));
         }
+        let alone = WAITING.iter().find(|key| config.contains_key(**key));
+        if let Some(key) = alone.filter(|_| !config.contains_key("poke_interval")) {
+            problems.push((key, format!("`{key}` means nothing without `poke_interval`")));
+        }
+        problems
     },
 };
+
+/// The keys that make sense only when the request is repeated until it is met.
+pub const WAITING: &[&str] = &[
+    "poke_timeout",
+    "not_yet_status",
+    "soft_fail",
+    "never_fail",
+    "silent_fail",
+    "exponential_backoff",
+    "max_wait",
+];
 
 /// A rendered `http` task. What `response_filter` gives, else the body, is its XCom.
 #[derive(Debug, Clone, Deserialize)]

@@ -107,6 +107,14 @@ impl Scope {
         })
     }
 
+    /// The same scope with one more name (`value`, `row` and `rows` of a `sql` sensor).
+    #[must_use]
+    pub fn with_name(self, name: &str, value: &serde_json::Value) -> Scope {
+        self.changed(|data| {
+            data.objects.insert(name.to_string(), from_json(value));
+        })
+    }
+
     /// The context.
     pub fn context(&self) -> &TemplateContext {
         &self.data.context

@@ -1,7 +1,7 @@
 /** What people do to DAGs, runs and task instances. Plain calls: screens wrap them in mutations. */
 
 import { call, path } from "./client";
-import { taskPath } from "./queries";
+import { questionPath, taskPath } from "./queries";
 import type { BackfillPlan, Dag, DagRun, TaskInstanceList } from "./types";
 
 export function setPaused(dag: string, isPaused: boolean): Promise<Dag> {
@@ -25,6 +25,11 @@ export function markRun(dag: string, run: string, state: "success" | "failed"): 
 
 export function markTask(dag: string, run: string, task: string, mapIndex: number, newState: string): Promise<TaskInstanceList> {
   return call("PATCH", taskPath(dag, run, task, mapIndex), { body: { new_state: newState } });
+}
+
+/** Answers what an `approval` task asks. */
+export function answerTask(dag: string, run: string, task: string, mapIndex: number, chosen: string[]): Promise<unknown> {
+  return call("PATCH", questionPath(dag, run, task, mapIndex), { body: { chosen_options: chosen, params_input: {} } });
 }
 
 export interface ClearOptions {

@@ -4,7 +4,7 @@ import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { call, path, query } from "./client";
 import type {
   BackfillDate, BackfillProgress, Connection, Dag, DagListResponse, DagRun, Explanation, GraphResponse, GridResponse, ImportErrorEntry,
-  ParamsResponse, Pool, TaskInstance, TaskInstanceList, Variable, WhoAmI, XComEntry,
+  ParamsResponse, Pool, Question, TaskInstance, TaskInstanceList, Variable, WhoAmI, XComEntry,
 } from "./types";
 
 export const keys = {
@@ -116,6 +116,17 @@ export const taskQuery = (dag: string, run: string, task: string, mapIndex: numb
   queryOptions({
     queryKey: [...keys.task(dag, run, task, mapIndex), "info"],
     queryFn: ({ signal }) => call<TaskInstance>("GET", taskPath(dag, run, task, mapIndex), { signal }),
+  });
+
+/** Path of what a task instance asks people; its map index is always there. */
+export function questionPath(dag: string, run: string, task: string, mapIndex: number): string {
+  return path`/api/v2/dags/${dag}/dagRuns/${run}/taskInstances/${task}/${String(mapIndex)}/hitlDetails`;
+}
+
+export const questionQuery = (dag: string, run: string, task: string, mapIndex: number) =>
+  queryOptions({
+    queryKey: [...keys.task(dag, run, task, mapIndex), "question"],
+    queryFn: ({ signal }) => call<Question>("GET", questionPath(dag, run, task, mapIndex), { signal }),
   });
 
 export const triesQuery = (dag: string, run: string, task: string, mapIndex: number) =>

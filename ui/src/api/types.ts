@@ -222,6 +222,17 @@ export interface BackfillDate {
   dag_run_state: string | null;
 }
 
+/** What a task asks a person (Airflow: `HITLDetail`). */
+export interface Question {
+  subject: string;
+  body: string | null;
+  options: string[];
+  defaults: string[] | null;
+  assigned_users: { id: string; name: string }[];
+  created_at: string;
+  response_received: boolean;
+}
+
 export interface Explanation {
   state: string | null;
   reasons: { code: string; text: string; operands: Record<string, unknown> }[];

@@ -165,6 +165,7 @@ export const en = {
     upstreamNoLog: "This task did not run because a task before it failed, so there are no logs.",
     notStarted: "This task has not started yet, so there are no logs.", seeWhy: "Why has it not run?",
     noLog: "This try wrote no log.",
+    question: "A question", askedAt: "Asked at", mayAnswer: "{{users}} may answer", confirmAnswer: "Answer with \"{{option}}\"?",
     whyTitle: "Why has it not run?", whyNone: "Nothing holds this task instance back.", whyState: "State now",
     noRendered: "No rendered fields were kept for this try.", noXcom: "This task instance has no XCom entries.",
     key: "Key", value: "Value", when: "When", copyField: "Copy {{name}}",

@@ -165,6 +165,7 @@ export const ko = {
     upstreamNoLog: "앞선 태스크가 실패하여 실행되지 않았으므로 로그가 없습니다.",
     notStarted: "아직 시작하지 않았으므로 로그가 없습니다.", seeWhy: "왜 실행되지 않았나요?",
     noLog: "이 시도는 로그를 남기지 않았습니다.",
+    question: "질문", askedAt: "물은 시각", mayAnswer: "{{users}}이(가) 답할 수 있음", confirmAnswer: "\"{{option}}\"(으)로 답할까요?",
     whyTitle: "왜 실행되지 않았나요?", whyNone: "이 태스크 인스턴스를 막는 것이 없습니다.", whyState: "현재 상태",
     noRendered: "이 시도의 렌더링된 필드가 없습니다.", noXcom: "이 태스크 인스턴스에는 XCom 항목이 없습니다.",
     key: "키", value: "값", when: "시각", copyField: "{{name}} 복사",

@@ -17,6 +17,7 @@ import { useQueryState, useTitle } from "../lib/hooks";
 import { dagLink, runLink } from "../lib/links";
 import { isActive, stateKey } from "../lib/state";
 import { LogView } from "../log/LogView";
+import { AnswerBox } from "./AnswerBox";
 import { ClearDialog } from "./ClearDialog";
 import { MarkButtons } from "./MarkButtons";
 import { Rendered, TaskDetails, Why, XCom } from "./TaskTabs";
@@ -48,6 +49,7 @@ function TaskView({ at, ti }: { at: TaskRef; ti: TaskInstance }) {
   return (
     <>
       <Head at={at} ti={ti} />
+      {ti.state === "awaiting_input" ? <AnswerBox at={at} /> : null}
       <Tabs label={t("task.views")} current={view} views={VIEWS.map((id) => ({ id, name: t(`task.${id}`) }))} />
       {view === "log" || view === "rendered" ? <TryPicker at={at} ti={ti} tryNumber={tryNumber} /> : null}
       {view === "log" ? <Log at={at} ti={ti} tryNumber={tryNumber} /> : null}

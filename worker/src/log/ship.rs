@@ -22,8 +22,7 @@ const GIVE_UP: Duration = Duration::from_mins(10);
 pub(super) async fn run(link: Link, key: AttemptKey, shared: Arc<Shared>) {
     loop {
         gather(&shared).await;
-        let Some(piece) = next_piece(&shared, key) else { continue };
-        let last = piece.last;
+        let Some((piece, last)) = next_piece(&shared, key) else { continue };
         let delivered = deliver(&link, &shared, piece).await;
         shared.room.notify_waiters();
         if !delivered || last {
@@ -56,8 +55,9 @@ async fn gather(shared: &Shared) {
     }
 }
 
-/// Takes whole lines up to the size of a piece; none when there is nothing to say.
-fn next_piece(shared: &Shared, key: AttemptKey) -> Option<AppendLog> {
+/// Takes whole lines up to the size of a piece, and whether nothing comes after it; none when there
+/// is nothing to say.
+fn next_piece(shared: &Shared, key: AttemptKey) -> Option<(AppendLog, bool)> {
     let mut state = shared.lock();
     let text = if state.pending.len() <= PIECE_BYTES {
         std::mem::take(&mut state.pending)
@@ -68,11 +68,12 @@ fn next_piece(shared: &Shared, key: AttemptKey) -> Option<AppendLog> {
         let rest = state.pending.split_off(size);
         std::mem::replace(&mut state.pending, rest)
     };
-    let last = state.closed && state.pending.is_empty();
-    if text.is_empty() && !last {
+    let ends = state.closed && state.pending.is_empty();
+    if text.is_empty() && !ends {
         return None;
     }
-    Some(AppendLog { key, offset: state.offset, text, last })
+    let last = ends && !state.goes_on;
+    Some((AppendLog { key, offset: state.offset, text, last }, ends))
 }
 
 /// Sends one piece until it is accepted; false when the log is refused or nobody answers.

@@ -39,11 +39,50 @@ pub(super) async fn run(context: &Context) -> Result<Report, Failure> {
     }
 }
 
+/// Asks once whether something is there: its value, or why it is not there yet. A status among
+/// `not_yet` and a `response_check` that is false mean "not yet".
+pub(super) async fn poke(
+    context: &Context,
+    config: &HttpConfig,
+    not_yet: &[Value],
+) -> Result<Result<Value, String>, Failure> {
+    let connection = match &config.conn_id {
+        Some(conn_id) => Some(context.connection(conn_id).await?),
+        None => None,
+    };
+    let (url, response) = tokio::select! {
+        done = exchange(context, config, connection.as_ref()) => done?,
+        reason = context.stop.wait() => return Err(Failure::stopped(&reason)),
+    };
+    let status = response.status_code;
+    let is_expected = is_allowed(&config.allowed_status, status)?;
+    if !is_expected && !not_yet.is_empty() && is_allowed(not_yet, status)? {
+        return Ok(Err(format!("{}: status {status} {}", shown(&url), response.reason)));
+    }
+    if is_expected && let Some(check) = &config.response_check {
+        let mut templates = context.templates.lock().await;
+        if !templates.condition("response_check", check, &response).await? {
+            return Ok(Err(format!("{}: `response_check` is false: {check}", shown(&url))));
+        }
+    }
+    judge(context, config, &url, &response).await.map(Ok)
+}
+
 async fn call(
     context: &Context,
     config: &HttpConfig,
     connection: Option<&Connection>,
 ) -> Result<Value, Failure> {
+    let (url, response) = exchange(context, config, connection).await?;
+    judge(context, config, &url, &response).await
+}
+
+/// Sends the request and reads the answer.
+async fn exchange(
+    context: &Context,
+    config: &HttpConfig,
+    connection: Option<&Connection>,
+) -> Result<(Url, ResponseView), Failure> {
     let url = address(config, connection)?;
     let method = Method::from_bytes(config.method.to_ascii_uppercase().as_bytes())
         .map_err(|_| Failure::for_good(format!("`method` is \"{}\"", config.method)))?;
@@ -75,7 +114,7 @@ async fn call(
     if config.log_response {
         context.log.info(&response.text);
     }
-    judge(context, config, &url, &response).await
+    Ok((url, response))
 }
 
 /// Status, check, filter.

@@ -18,7 +18,11 @@ const LOCK_LOOK: Duration = Duration::from_millis(200);
 
 /// Runs the script or the code to its end.
 pub(super) async fn run(context: &Context) -> Result<Report, Failure> {
-    let config: PythonConfig = context.config()?;
+    run_config(context, context.config()?).await
+}
+
+/// Runs what a config says to its end.
+pub(super) async fn run_config(context: &Context, config: PythonConfig) -> Result<Report, Failure> {
     let python = match (&config.requirements[..], &config.python) {
         ([], None) => find(context, &["python3", "python"])?,
         ([], Some(wanted)) => interpreter(context, wanted)?,

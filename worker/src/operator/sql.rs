@@ -32,7 +32,11 @@ struct Answer {
 
 /// Runs the statements to their end.
 pub(super) async fn run(context: &Context) -> Result<Report, Failure> {
-    let config: SqlConfig = context.config()?;
+    run_config(context, context.config()?).await
+}
+
+/// Runs the statements of a config to their end.
+pub(super) async fn run_config(context: &Context, config: SqlConfig) -> Result<Report, Failure> {
     let connection = context.connection(&config.conn_id).await?;
     let opened = tokio::select! {
         opened = Session::open(&connection, config.database.as_deref(), context) => opened,

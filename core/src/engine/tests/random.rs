@@ -2,19 +2,24 @@
 
 use std::fmt::Write;
 
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::outcomes::{Finish, Lcg, ORDERS, play};
-use super::world::{World, at, chose, dag, decision, existing, goes_on, past, task, task_id};
+use super::world::{
+    World, asks, at, chose, dag, decision, demands, elsewhere, existing, goes_on, past, question,
+    seen, sensor, task, task_id, trigger_demand, waits,
+};
 use crate::dag::{Dag, Task};
 use crate::engine::{
-    Clear, Effects, Engine, EngineConfig, Event, Mark, Order, SCHEDULER, Selection, Trigger,
+    Answer, Clear, Effects, Engine, EngineConfig, Event, Mark, Order, SCHEDULER, Selection, Trigger,
 };
 use crate::ids::RunId;
 use crate::operator::Place;
 use crate::record::{AttemptKey, PoolRow, RunRow, TiRow};
 use crate::state::{RunState, RunType, TaskState, TriggerRule, TriggeredBy};
-use crate::wire::{AttemptResult, Outcome};
+use crate::wait::WhichRun;
+use crate::wire::{AttemptResult, Demand, Outcome};
 
 /// A DAG with scripted results, as in `dag_outcomes.json`.
 fn random_case(seed: u64) -> Value {
@@ -102,6 +107,11 @@ fn busy_dag(version: u32) -> Dag {
         (Task { depends_on_past: true, ..task("past") }, &["gate"]),
         (decision("nothing", "empty"), &["past"]),
         (Task { trigger_rule: TriggerRule::OneFailed, ..task("alarm") }, &["a", "b", "left"]),
+        (sensor("poke", json!({"file": "f", "poke_interval": 20, "timeout": 90})), &["a"]),
+        (sensor("other", json!({"dag": "busy", "timeout": 400, "soft_fail": true})), &[]),
+        (decision("start", "trigger_dag"), &["poke"]),
+        (Task { retries: 1, ..decision("ask", "approval") }, &["b"]),
+        (task("asked"), &["ask"]),
         (
             Task { trigger_rule: TriggerRule::NoneFailedMinOneSuccess, ..task("join") },
             &["left", "right", "nothing"],
@@ -132,6 +142,7 @@ fn random_events(world: &World, random: &mut Lcg) -> Vec<Event> {
         }
         14 => vec![order_trigger(world)],
         15 => random_clear(world, random),
+        18 => random_answer(world, random),
         16 => vec![Event::Order(Box::new(Order::Pause {
             dag_id: super::world::dag_id("busy"),
             is_paused: random.below(2) == 0,
@@ -157,10 +168,45 @@ fn random_end(world: &World, key: AttemptKey, random: &mut Lcg) -> Event {
             Event::Finished(Box::new(result))
         }
         (2, _) => Event::Finished(Box::new(AttemptResult::new(key, Outcome::Skipped))),
+        (_, "sensor") if row.task_id == *"poke" && random.below(3) > 0 => {
+            Event::Finished(Box::new(AttemptResult::new(key, Outcome::NotYet)))
+        }
+        (_, "sensor") if row.task_id == *"other" => {
+            let date = world.rows.runs[&row.run].logical_date;
+            let before = date.and_then(|at| at.checked_sub(SignedDuration::from_secs(40)).ok());
+            waits(
+                key,
+                elsewhere("busy", WhichRun::Date(before.unwrap_or(world.now)), &["a"]),
+                400.0,
+            )
+        }
+        (_, "trigger_dag") => {
+            let mut demand = trigger_demand("busy", &format!("t{}", key.ti), random.below(2) == 0);
+            let known = |run: &&RunRow| demand.trigger.run_id.as_ref() == Some(&run.run_id);
+            demand.known = world.rows.runs.values().find(known).map(|run| run.run_id.clone());
+            demands(key, Demand::Trigger(Box::new(demand)))
+        }
+        (_, "approval") => asks(key, question("go?"), 200.0),
         (_, "branch") => chose(key, &[["left", "right"][random.below(2)]]),
         (_, "short_circuit") => goes_on(key, random.below(3) > 0),
         _ => Event::Finished(Box::new(AttemptResult::new(key, Outcome::Success))),
     }
+}
+
+/// An answer to one of those who ask.
+fn random_answer(world: &World, random: &mut Lcg) -> Vec<Event> {
+    let asking = |ti: &&TiRow| ti.state == TaskState::AwaitingInput;
+    let Some(ti) = world.rows.tis.values().find(asking) else { return vec![Event::Tick] };
+    let run = &world.rows.runs[&ti.run];
+    vec![Event::Order(Box::new(Order::Answer(Answer {
+        dag_id: run.dag_id.clone(),
+        run_id: run.run_id.clone(),
+        task_id: ti.task_id.clone(),
+        map_index: -1,
+        chosen_options: vec![["Approve", "Reject"][random.below(2)].to_owned()],
+        params_input: serde_json::Map::new(),
+        actor: Some("ann".to_owned()),
+    })))]
 }
 
 fn order_trigger(world: &World) -> Event {
@@ -258,14 +304,32 @@ fn restored(world: &World) -> Engine {
             assert!(effects.changes.is_empty(), "the dates change {:?}", effects.changes);
         }
     }
+    for one in effects.runs_wanted {
+        let effects = engine.step(seen(&world.rows, &one), world.now);
+        assert!(
+            effects.changes.is_empty(),
+            "a run that is waited for changes {:?}",
+            effects.changes
+        );
+    }
     engine
 }
 
 fn text(effects: &Effects) -> String {
-    let Effects { changes, kills, wake_at, assigned, answer, fenced, past_wanted, dates_wanted } =
-        effects;
+    let Effects {
+        changes,
+        kills,
+        wake_at,
+        assigned,
+        answer,
+        fenced,
+        past_wanted,
+        dates_wanted,
+        runs_wanted,
+    } = effects;
     let mut text = format!(
-        "{kills:?} {wake_at:?} {assigned:?} {answer:?} {fenced} {past_wanted:?} {dates_wanted:?}"
+        "{kills:?} {wake_at:?} {assigned:?} {answer:?} {fenced} {past_wanted:?} {dates_wanted:?} \
+         {runs_wanted:?}"
     );
     for change in changes {
         let _ = write!(text, "\n{change:?}");

@@ -13,7 +13,7 @@ use crate::backfill::{Fate, fate};
 use crate::dag::{Callbacks, DEFAULT_POOL, Dag, Params, Task};
 use crate::engine::{
     Clear, DagLoaded, DatesWanted, Effects, Engine, EngineConfig, Event, Mark, Order, PastWanted,
-    Refusal, SCHEDULER, Selection, Trigger, fold,
+    Refusal, RunWanted, SCHEDULER, Selection, Trigger, fold,
 };
 use crate::ids::{DagId, RunId, TaskId};
 use crate::operator::Place;
@@ -22,7 +22,8 @@ use crate::state::{
     BackfillDateState, RunState, RunType, TaskState, TriggerRule, TriggeredBy, WeightRule,
 };
 use crate::timetable::Timetable;
-use crate::wire::{AttemptResult, Outcome};
+use crate::wait::{Condition, Elsewhere, Question, Seen, WhichRun};
+use crate::wire::{AttemptResult, Demand, Outcome, TriggerDemand};
 
 pub(super) fn at(text: &str) -> Timestamp {
     text.parse().expect("an instant")
@@ -199,6 +200,10 @@ impl World {
                 self.step(event);
             }
         }
+        for wanted in std::mem::take(&mut effects.runs_wanted) {
+            let answer = seen(&self.rows, &wanted);
+            self.step(answer);
+        }
         effects
     }
 
@@ -279,7 +284,8 @@ impl World {
         });
         let answer = self.order(order).expect("a run");
         let run_id = RunId::new(answer.as_str().expect("a run id")).expect("a run id");
-        let found = self.rows.runs.values().find(|run| run.run_id == run_id);
+        let is_new = |run: &&RunRow| run.run_id == run_id && run.dag_id == *dag;
+        let found = self.rows.runs.values().find(is_new);
         found.expect("the run exists").id
     }
 
@@ -320,6 +326,11 @@ impl World {
     pub(super) fn ti(&self, run: RunKey, task: &str) -> TiKey {
         let found = self.rows.tis.values().find(|ti| ti.run == run && ti.task_id == *task);
         found.unwrap_or_else(|| panic!("no task instance {task}")).id
+    }
+
+    /// The task instance at a place of the run.
+    pub(super) fn ti_at(&self, run: RunKey, index: usize) -> TiKey {
+        self.engine.tis_of(run).nth(index).expect("it is there").id
     }
 
     pub(super) fn queued(&self) -> Vec<String> {
@@ -386,6 +397,94 @@ pub(super) fn goes_on(key: AttemptKey, go_on: bool) -> Event {
     result.go_on = Some(go_on);
     result.xcoms.insert("return_value".to_owned(), json!(go_on));
     Event::Finished(Box::new(result))
+}
+
+/// A sensor with its keys.
+pub(super) fn sensor(id: &str, config: Value) -> Task {
+    let config = config.as_object().expect("a map").clone();
+    let place = (crate::operator::sensor::SPEC.place)(&config);
+    Task { operator: "sensor".to_owned(), place, config, ..task(id) }
+}
+
+/// A condition on the run of a DAG, or on tasks of it.
+pub(super) fn elsewhere(dag: &str, run: WhichRun, tasks: &[&str]) -> Condition {
+    Condition::Elsewhere(Elsewhere {
+        dag_id: dag_id(dag),
+        run,
+        task_ids: tasks.iter().map(|id| task_id(id)).collect(),
+        group: None,
+        allowed: vec![TaskState::Success],
+        failed: vec![TaskState::Failed],
+        skipped: vec![TaskState::Skipped],
+        check_existence: false,
+    })
+}
+
+/// A decision to wait.
+pub(super) fn waits(key: AttemptKey, condition: Condition, timeout_secs: f64) -> Event {
+    demands(key, Demand::Wait { condition, timeout_secs: Some(timeout_secs) })
+}
+
+/// A decision to ask a person.
+pub(super) fn asks(key: AttemptKey, question: Question, timeout_secs: f64) -> Event {
+    waits(key, Condition::Answer(question), timeout_secs)
+}
+
+/// A question with the usual options.
+pub(super) fn question(subject: &str) -> Question {
+    let options = ["Approve", "Reject"].map(str::to_owned).to_vec();
+    Question { subject: subject.to_owned(), options, ..Question::default() }
+}
+
+/// A decision to start a run of another DAG.
+pub(super) fn triggers(key: AttemptKey, dag: &str, run_id: &str, waits: bool) -> Event {
+    demands(key, Demand::Trigger(Box::new(trigger_demand(dag, run_id, waits))))
+}
+
+pub(super) fn trigger_demand(dag: &str, run_id: &str, waits: bool) -> TriggerDemand {
+    TriggerDemand {
+        trigger: Trigger {
+            dag_id: dag_id(dag),
+            run_id: Some(RunId::new(run_id).expect("a run id")),
+            run_type: RunType::OperatorTriggered,
+            logical_date: None,
+            data_interval: None,
+            run_after: None,
+            conf: None,
+            note: None,
+            triggered_by: TriggeredBy::Operator,
+            actor: None,
+        },
+        is_dated_now: true,
+        known: None,
+        reset: false,
+        skip_known: true,
+        fail_paused: false,
+        wait: waits.then(|| (vec![TaskState::Success], vec![TaskState::Failed])),
+        timeout_secs: None,
+    }
+}
+
+pub(super) fn demands(key: AttemptKey, demand: Demand) -> Event {
+    let mut result = AttemptResult::new(key, Outcome::Deferred);
+    result.demand = Some(Box::new(demand));
+    Event::Finished(Box::new(result))
+}
+
+/// What the shell answers about a run that somebody waits for.
+pub(super) fn seen(rows: &Rows, wanted: &RunWanted) -> Event {
+    let is_meant = |run: &&RunRow| {
+        run.dag_id == wanted.dag_id
+            && match &wanted.run {
+                WhichRun::Date(date) => run.logical_date == Some(*date),
+                WhichRun::Id(run_id) => run.run_id == *run_id,
+            }
+    };
+    let seen = rows.runs.values().find(is_meant).map(|run| Seen {
+        state: run.state,
+        tasks: rows.tis_of(run.id).into_iter().map(|ti| (ti.task_id, ti.state)).collect(),
+    });
+    Event::RunSeen { wanted: wanted.clone(), seen }
 }
 
 /// What the shell answers about a previous run.
