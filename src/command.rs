@@ -2,6 +2,7 @@
 
 mod answer;
 mod approvals;
+mod assets;
 mod backfill;
 mod clear;
 mod completions;
@@ -105,6 +106,9 @@ pub(crate) enum Command {
     /// Pools of slots
     #[command(subcommand)]
     Pools(pools::Pools),
+    /// Assets: who writes and reads them, what happened to them
+    #[command(subcommand)]
+    Assets(assets::Assets),
     /// API tokens
     #[command(subcommand)]
     Token(token::Token),
@@ -155,6 +159,7 @@ impl Command {
             Self::Variables(command) => command.run(&settings).await,
             Self::Connections(command) => command.run(&settings).await,
             Self::Pools(command) => command.run(&settings).await,
+            Self::Assets(command) => command.run(&settings).await,
             Self::Token(command) => command.run(&settings).await,
             Self::Version => {
                 crate::output::print(&format!("millrace {}", env!("CARGO_PKG_VERSION")))

@@ -32,6 +32,8 @@ impl Offline {
                     None => placeholder(&format!("<{}>", word_of(lookup))),
                 }
             }
+            // No run, no events: a template goes through none of them.
+            Lookup::TriggeringEvents | Lookup::AssetEvents { .. } => (Answer::Missing, false),
             Lookup::Variable { key } => match self.variable(key) {
                 Some(text) => (Answer::Value(Value::String(text)), false),
                 None => placeholder(&format!("<var:{key}>")),
@@ -72,6 +74,8 @@ pub(crate) fn word_of(lookup: &Lookup) -> String {
         Lookup::XCom { task_id, key, .. } if key == "return_value" => format!("xcom:{task_id}"),
         Lookup::XCom { task_id, key, .. } => format!("xcom:{task_id}.{key}"),
         Lookup::Metrics { task_id } => format!("metrics:{task_id}"),
+        Lookup::TriggeringEvents => "triggering_asset_events".to_owned(),
+        Lookup::AssetEvents { asset } => format!("inlet_events:{asset}"),
         Lookup::Variable { key } => format!("var:{key}"),
         Lookup::Connection { conn_id } => format!("conn:{conn_id}"),
     }

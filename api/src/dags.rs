@@ -10,7 +10,8 @@ use millrace_core::dag::Dag;
 use millrace_core::dagfile::{self, Known, SourceFile};
 use millrace_core::ids::DagId;
 use millrace_core::record::{DagRow, VersionKey, VersionRow};
-use millrace_store::{dag, dag_version};
+use millrace_store::{asset, dag, dag_version};
+use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::graph::Layout;
@@ -60,6 +61,24 @@ impl Version {
         let dag = self.dag(app)?;
         Ok(self.layout.get_or_init(|| Layout::of(dag)))
     }
+}
+
+/// The condition under which assets start a DAG (Airflow: `asset_expression`), each asset as the
+/// scheduler knows it.
+pub(crate) async fn asset_expression(app: &App, dag: &Dag) -> Result<Option<Value>, Problem> {
+    let Some(condition) = &dag.assets else { return Ok(None) };
+    let mut known = BTreeMap::new();
+    for asset in condition.assets() {
+        if let Some(row) = asset::named(app.store(), &asset.name).await? {
+            known.insert(&asset.name, row);
+        }
+    }
+    Ok(Some(condition.expression(&|asset| match known.get(&asset.name) {
+        Some(row) => {
+            json!({ "id": row.id, "name": row.name, "uri": row.uri, "group": row.group })
+        }
+        None => json!({ "name": asset.name, "uri": asset.uri(), "group": asset.group() }),
+    })))
 }
 
 /// The DAG of a version; the same text gives the same DAG.

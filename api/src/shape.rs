@@ -3,6 +3,7 @@
 //! Nothing here asks the database; what a shape needs is brought.
 
 mod admin;
+mod asset;
 mod backfill;
 mod dag;
 mod event;
@@ -12,6 +13,7 @@ mod ti;
 mod version;
 
 pub(crate) use admin::{ConnectionShape, MASK, PoolShape, VariableShape};
+pub(crate) use asset::{AssetEventShape, AssetShape, QueuedEventShape};
 pub(crate) use backfill::{BackfillShape, DateShape, DryRunDate, PlanShape, ProgressShape};
 pub(crate) use dag::{DagDetails, DagShape, DagView, params};
 pub(crate) use event::{EventShape, ImportErrorShape};

@@ -1,5 +1,6 @@
 //! Tests of the whole router, in process, on a real database, with the real engine for the orders.
 
+mod assets;
 mod auth;
 mod backfills;
 mod dashboard;

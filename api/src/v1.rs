@@ -1,5 +1,6 @@
 //! `/api/v1`: our own routes, made for the dashboard: one request a screen, and live events.
 
+mod assets;
 mod backfills;
 mod dags;
 mod events;
@@ -25,5 +26,6 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = rendered::routes(routes);
     let routes = log::routes(routes);
     let routes = events::routes(routes);
+    let routes = assets::routes(routes);
     whoami::routes(routes)
 }

@@ -1,6 +1,9 @@
 //! `/api/v2`: Airflow's REST API, in its shapes and with its status codes, so that its client and
 //! people's scripts work. One file a resource.
 
+mod asset_events;
+mod asset_queues;
+mod assets;
 mod backfills;
 mod clear;
 mod connections;
@@ -55,5 +58,8 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = variables::routes(routes);
     let routes = connections::routes(routes);
     let routes = import_errors::routes(routes);
+    let routes = assets::routes(routes);
+    let routes = asset_events::routes(routes);
+    let routes = asset_queues::routes(routes);
     events::routes(routes)
 }

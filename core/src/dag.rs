@@ -9,6 +9,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::asset::{AssetCondition, AssetRef};
 use crate::ids::{DagId, TaskId};
 use crate::operator::Place;
 use crate::state::{RunType, TriggerRule, WeightRule};
@@ -40,6 +41,9 @@ pub struct Dag {
     pub schedule_text: Option<String>,
     /// When it runs by itself.
     pub timetable: Timetable,
+    /// When it is started by assets; beside a timetable both start it (Airflow:
+    /// `AssetOrTimeSchedule`).
+    pub assets: Option<AssetCondition<AssetRef>>,
     /// The zone of its cron expression and naive dates, an IANA name.
     pub timezone: String,
     /// No logical date before it.
@@ -197,9 +201,9 @@ pub struct Task {
     /// Skipped unless this expression is true.
     pub when: Option<String>,
     /// Assets it reads.
-    pub inlets: Vec<String>,
-    /// Assets it writes.
-    pub outlets: Vec<String>,
+    pub inlets: Vec<AssetRef>,
+    /// Assets it writes; its success is an event of each.
+    pub outlets: Vec<AssetRef>,
     /// Notices about its instances.
     pub callbacks: Callbacks,
     /// Whether it is a setup task.

@@ -5,6 +5,8 @@
 //! found at once and one bad document never hides the others. It does no I/O: files that a DAG
 //! names are asked for and brought by the caller.
 
+mod asset;
+mod asset_text;
 mod body;
 mod callback;
 mod cases;

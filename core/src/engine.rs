@@ -15,13 +15,16 @@ use crate::dag::{DEFAULT_POOL, DEFAULT_POOL_SLOTS, Dag};
 use crate::ids::{DagId, RunId};
 use crate::operator::Place;
 use crate::record::{
-    AttemptKey, BackfillKey, BackfillRow, DagRow, PoolRow, RunKey, RunRow, TiKey, TiRow, VersionKey,
+    AssetEventKey, AttemptKey, BackfillKey, BackfillRow, DagRow, PoolRow, RunKey, RunRow, TiKey,
+    TiRow, VersionKey,
 };
 use crate::state::TaskState;
 
 mod admit;
 mod answer;
 mod apply;
+mod asset;
+mod asset_events;
 mod attempt;
 mod backfill;
 mod clear;
@@ -30,6 +33,7 @@ mod decide;
 mod evaluate;
 mod event;
 mod explain;
+mod explain_dag;
 mod explain_wait;
 mod fold;
 mod ideal;
@@ -66,6 +70,7 @@ pub use fold::{FoldedStates, fold};
 pub use mark::{MarkPlan, plan_mark};
 pub use run::SCHEDULER;
 
+use asset::{Assets, DagAssets};
 use lane::Lane;
 use layout::Layout;
 use line::{Label, Lines};
@@ -105,6 +110,7 @@ pub struct Engine {
     visitors: BTreeSet<RunKey>,
     /// Unfinished runs whose DAG version could not be read.
     unreadable: BTreeSet<RunKey>,
+    assets: Assets,
     last: Numbers,
 }
 
@@ -116,6 +122,7 @@ struct Numbers {
     version: VersionKey,
     notice: i64,
     backfill: BackfillKey,
+    asset_event: AssetEventKey,
 }
 
 /// A DAG as the engine knows it.
@@ -142,6 +149,7 @@ struct DagEntry {
     timer: Option<Timestamp>,
     /// Run ids made for this instant, so that two orders of one batch do not collide.
     named: Option<(Timestamp, Vec<RunId>)>,
+    assets: DagAssets,
     is_dirty: bool,
 }
 
@@ -159,6 +167,7 @@ impl Engine {
             watchers: wait::Watchers::new(),
             visitors: BTreeSet::new(),
             unreadable: BTreeSet::new(),
+            assets: Assets::default(),
             last: Numbers::default(),
         };
         engine.lines.pool(DEFAULT_POOL).row = Some(default_pool());

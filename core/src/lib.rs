@@ -4,6 +4,7 @@
 //! gives the same output, byte for byte. The shells (`store`, `scheduler`, `worker`, `api`, `src`)
 //! carry its values in and out.
 
+pub mod asset;
 pub mod backfill;
 pub mod cases;
 pub mod connection;

@@ -3,11 +3,18 @@
 //! A [`Change`] is the only way state gets into the database; the store applies a batch of them in
 //! one transaction, fenced by the leader's epoch. Times are instants in UTC with microseconds.
 
+mod asset;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+pub use asset::{
+    AssetEventKey, AssetEventRow, AssetKey, AssetQueueRow, AssetReference, AssetRole, AssetRow,
+    AssetRunRow, AssetSource,
+};
 
 use crate::ids::{DagId, RunId, TaskId};
 use crate::state::{RunState, RunType, TaskState, TriggeredBy};
@@ -437,6 +444,23 @@ pub enum Change {
     BackfillDate(BackfillDateRow),
     /// A run and all that belongs to it is gone.
     RunDeleted(RunKey),
+    /// An asset, new or said otherwise (upsert).
+    Asset(AssetRow),
+    /// What a DAG does with assets, as it is now; what it did before and does no more is gone.
+    AssetReferences {
+        /// The DAG.
+        dag_id: DagId,
+        /// All uses, each once.
+        references: Vec<AssetReference>,
+        /// Now.
+        at: Timestamp,
+    },
+    /// Something happened to an asset.
+    AssetEvent(Box<AssetEventRow>),
+    /// How far a DAG has read an asset's events (upsert).
+    AssetQueue(AssetQueueRow),
+    /// The events of an asset that a new run consumes.
+    AssetRun(AssetRunRow),
     /// An entry of the inbox is done, in the same transaction as its effect; with what it answered.
     InboxDone {
         /// The entry.
@@ -466,6 +490,10 @@ pub struct Snapshot {
     pub backfill_dates: Vec<BackfillDateRow>,
     /// The newest runs of every DAG that has any.
     pub newest: Vec<NewestRun>,
+    /// Every asset.
+    pub assets: Vec<AssetRow>,
+    /// How far the DAGs have read the assets that they wait for, or once waited for.
+    pub asset_queues: Vec<AssetQueueRow>,
     /// The highest numbers given out so far.
     pub last_run: RunKey,
     /// See `last_run`.
@@ -476,6 +504,8 @@ pub struct Snapshot {
     pub last_notice: i64,
     /// See `last_run`.
     pub last_backfill: BackfillKey,
+    /// See `last_run`.
+    pub last_asset_event: AssetEventKey,
 }
 
 /// How far into time the runs of a DAG reach: a planned run beyond has no run in its way.

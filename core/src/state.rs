@@ -119,6 +119,8 @@ words! {
         AssetTriggered = "asset_triggered",
         /// A `trigger_dag` task.
         OperatorTriggered = "operator_triggered",
+        /// A person or a script asked for an asset (Airflow: materialize).
+        AssetMaterialization = "asset_materialization",
     }
 }
 

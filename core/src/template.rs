@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 mod args;
+mod assets;
 mod check;
 mod context;
 mod engine;

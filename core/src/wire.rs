@@ -317,6 +317,9 @@ pub struct AttemptResult {
     pub xcoms: Map<String, Value>,
     /// Numbers that the task reported.
     pub metrics: Map<String, Value>,
+    /// What the task says of the assets that it wrote: extras by name or URI.
+    #[serde(default)]
+    pub assets: Map<String, Value>,
     /// The rendered fields, secrets masked.
     pub rendered: Option<Value>,
     /// For a branch: the chosen task ids. For a short circuit: see `go_on`.
@@ -338,6 +341,7 @@ impl AttemptResult {
             reason: None,
             xcoms: Map::new(),
             metrics: Map::new(),
+            assets: Map::new(),
             rendered: None,
             chosen: None,
             go_on: None,

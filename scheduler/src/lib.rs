@@ -3,6 +3,7 @@
 //! Decides nothing about states (that is `core::engine`) and writes no SQL (that is `store`). It
 //! never executes anything that a DAG author wrote.
 
+mod asset_lookups;
 mod batch;
 mod clock;
 mod command;

@@ -12,6 +12,7 @@ use millrace_store::connection::FindError;
 use millrace_store::{connection, dag_run, variable, xcom};
 use serde_json::Value;
 
+use crate::asset_lookups;
 use crate::current::{Current, Place};
 
 /// The key under which a task's metrics are kept among its XComs.
@@ -58,6 +59,13 @@ async fn answer(
         Lookup::Metrics { task_id } => {
             let rows = xcom::pull(&current.store, place.run, task_id, METRICS_KEY).await;
             given(rows.map_err(down)?.pop().map(|row| row.value))
+        }
+        Lookup::TriggeringEvents => {
+            let found = asset_lookups::triggering(&current.store, place.run).await;
+            Answer::Value(found.map_err(down)?)
+        }
+        Lookup::AssetEvents { asset } => {
+            given(asset_lookups::newest(&current.store, asset).await.map_err(down)?)
         }
         Lookup::Variable { key } => match variable(current, key).await? {
             Some(text) => {

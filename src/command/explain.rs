@@ -23,9 +23,14 @@ use crate::settings::Settings;
 /// A worker that was not seen for so long does not count; it is noted every 30 s.
 const WORKER_SEEN: SignedDuration = SignedDuration::from_secs(90);
 
+/// In place of a run: the one that there is not yet.
+const NEXT: &str = "next";
+
 /// Options of `explain`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  millrace explain daily_report latest publish")]
+#[command(
+    after_help = "Examples:\n  millrace explain daily_report latest publish\n  millrace explain deployment next     what the next run waits for, assets among it"
+)]
 pub(crate) struct Explain {
     #[command(flatten)]
     run: OneRun,
@@ -46,6 +51,9 @@ impl Explain {
     /// Says why.
     pub(crate) async fn run(self, settings: &Settings) -> Result<(), Failure> {
         let store = local::open(settings).await?;
+        if self.run.run == NEXT && self.task.is_none() {
+            return self.next(settings, &store).await;
+        }
         let (run, ti) = match &self.task {
             Some(task) => {
                 let (run, ti) = self.run.find_ti(&store, task, self.map_index).await?;
@@ -63,6 +71,24 @@ impl Explain {
             None => engine.explain_run(run.id, now),
         };
         self.show(&run, ti.as_ref(), reasons)
+    }
+
+    /// Says what the next run waits for.
+    async fn next(&self, settings: &Settings, store: &Store) -> Result<(), Failure> {
+        let now = local::now();
+        let dag_id = &self.run.dag_id;
+        let reasons = engine(settings, store, now).await?.explain_dag(dag_id, now);
+        let Some(reasons) = reasons else {
+            return Err(Failure::wrong(format!("there is no dag \"{dag_id}\"")));
+        };
+        if self.format.output == Output::Json {
+            return self.format.record(&json!({ "dag_id": dag_id, "reasons": reasons }));
+        }
+        print(&format!("the next run of {dag_id}"))?;
+        for reason in &reasons {
+            print(&format!("  - {}", reason.text))?;
+        }
+        Ok(())
     }
 
     fn show(

@@ -7,6 +7,9 @@
 
 pub mod api_token;
 pub mod apply;
+pub mod asset;
+pub mod asset_event;
+pub mod asset_queue;
 pub mod backfill;
 pub mod connection;
 pub mod dag;
@@ -36,6 +39,8 @@ pub mod variable;
 pub mod worker;
 pub mod xcom;
 
+#[cfg(test)]
+mod asset_tests;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

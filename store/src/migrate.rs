@@ -55,6 +55,11 @@ const MIGRATIONS: &[Migration] = &[
     migration!("0021_worker"),
     migration!("0022_default_pool"),
     migration!("0025_task_instance_wait"),
+    migration!("0027_asset"),
+    migration!("0027_asset_event"),
+    migration!("0027_asset_reference"),
+    migration!("0028_asset_queue"),
+    migration!("0028_asset_run"),
     migration!("0029_backfill"),
     migration!("0030_backfill_dag_run"),
 ];

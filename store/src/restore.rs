@@ -11,7 +11,7 @@ use millrace_core::wire::PreviousSuccess;
 
 use crate::db::{Sql, StoreError, Tx};
 use crate::store::Store;
-use crate::{backfill, dag, dag_run, dag_version, pool, task_instance};
+use crate::{asset, asset_queue, backfill, dag, dag_run, dag_version, pool, task_instance};
 
 impl Store {
     /// Everything that the engine needs to go on, as it was at one instant.
@@ -26,11 +26,15 @@ impl Store {
             backfills: backfill::open(&mut tx).await?,
             backfill_dates: backfill::unfinished(&mut tx).await?,
             newest: backfill::newest_runs(&mut tx).await?,
+            assets: asset::all(&mut tx).await?,
+            asset_queues: asset_queue::all(&mut tx).await?,
             last_run: last(&mut tx, "run", "SELECT MAX(id) FROM dag_run").await?,
             last_ti: last(&mut tx, "ti", "SELECT MAX(id) FROM task_instance").await?,
             last_version: last(&mut tx, "version", "SELECT MAX(id) FROM dag_version").await?,
             last_notice: last(&mut tx, "notice", "SELECT MAX(id) FROM notice").await?,
             last_backfill: last(&mut tx, "backfill", "SELECT MAX(id) FROM backfill").await?,
+            last_asset_event: last(&mut tx, "asset_event", "SELECT MAX(id) FROM asset_event")
+                .await?,
         };
         tx.commit().await?;
         Ok(snapshot)

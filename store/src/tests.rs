@@ -544,6 +544,8 @@ async fn every_statement_runs_on_both() {
             }
             each!(dags runs task_instances leftovers inbox_and_leader small_tables);
             each!(secrets_at_rest logins backfills);
+            let (_kept, fixture) = fresh().await;
+            Box::pin(crate::asset_tests::assets(fixture)).await;
         })
         .await;
         let missing: Vec<_> = written()

@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod assets;
 mod backfill;
 mod basics;
 mod browser;

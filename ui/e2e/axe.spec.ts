@@ -9,6 +9,7 @@ const SCREENS: [string, string][] = [
   ["grid", `/dags/${DAG}`],
   ["graph", `/dags/${DAG}?view=graph`],
   ["code", `/dags/${DAG}?view=code`],
+  ["assets", "/assets"],
   ["variables", "/admin/variables"],
   ["connections", "/admin/connections"],
   ["pools", "/admin/pools"],

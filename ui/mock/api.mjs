@@ -1,5 +1,6 @@
 // The mock's routes: a pure-looking function from a request to {status, body}. Streams are in server.mjs.
 import { admin } from "./admin.mjs";
+import { assetGraph, reportAsset } from "./assets.mjs";
 import { DAGS, IMPORT_ERRORS, sourceOf } from "./dags.mjs";
 import { dagRow, dagShape, explain, graphShape, gridShape, runShape, taskShape } from "./shapes.mjs";
 import { clear, findDag, logText, newRun, publish, runs } from "./sim.mjs";
@@ -99,6 +100,7 @@ function v2(method, parts, body) {
   if (parts[0] === "importErrors") return ok({ import_errors: IMPORT_ERRORS, total_entries: IMPORT_ERRORS.length });
   const found = admin(method, parts, body);
   if (found) return found;
+  if (parts[0] === "assets") return ok(reportAsset(body));
   const dag = findDag(parts[1]);
   if (!dag) return missing(`The Dag with ID: \`${parts[1]}\``);
   if (parts[0] === "dagSources") return ok({ content: sourceOf(dag), dag_id: dag.dag_id, version_number: 3 });
@@ -121,6 +123,7 @@ function log(ti, params) {
 
 function v1(parts, params) {
   if (parts[0] === "whoami") return ok({ name: "admin", role: process.env.MOCK_ROLE ?? "admin" });
+  if (parts[0] === "assets") return ok(assetGraph(params.get("q") ?? ""));
   if (parts.length === 1) {
     const q = (params.get("q") ?? "").toLowerCase();
     const shown = DAGS.filter((dag) => dag.dag_id.includes(q) && (!params.get("tag") || dag.tags.includes(params.get("tag"))));

@@ -23,6 +23,7 @@ const DagPage = lazy(() => import("./pages/DagPage"));
 const RunPage = lazy(() => import("./pages/RunPage"));
 const TaskPage = lazy(() => import("./pages/TaskPage"));
 const TriggerDialog = lazy(() => import("./pages/TriggerDialog"));
+const AssetsPage = lazy(() => import("./pages/AssetsPage"));
 const AdminPage = lazy(() => import("./pages/AdminPage"));
 
 function mayRetry(failures: number, error: unknown): boolean {
@@ -122,6 +123,7 @@ function Routes() {
       <Route path="/dags/:dag/runs/:run/tasks/:task">
         {({ dag, run, task }) => <TaskPage key={dag + run + task} dag={idFromRoute(dag)} run={idFromRoute(run)} task={idFromRoute(task)} />}
       </Route>
+      <Route path="/assets" component={AssetsPage} />
       <Route path="/admin/:kind">{(params) => <AdminPage key={params.kind} kind={params.kind} />}</Route>
       <Route component={NotFound} />
     </Switch>

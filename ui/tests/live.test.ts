@@ -19,7 +19,7 @@ test("an event refreshes what shows it", () => {
   const keys = (event: Parameters<typeof staleKeys>[0]) => staleKeys(event).map((key) => key.join("/"));
   expect(keys({ id: 1, kind: "hello" })).toEqual([]);
   expect(keys({ id: 1, kind: "ti", dag_id: "d", run_id: "r" })).toEqual(["dag/d/grid", "dag/d/run/r"]);
-  expect(keys({ id: 1, kind: "run", dag_id: "d", run_id: "r" })).toEqual(["dags", "dag/d/grid", "dag/d/run/r"]);
+  expect(keys({ id: 1, kind: "run", dag_id: "d", run_id: "r" })).toEqual(["dags", "assets", "dag/d/backfills", "dag/d/grid", "dag/d/run/r"]);
   expect(keys({ id: 1, kind: "import_error" })).toEqual(["importErrors", "dags"]);
 });
 

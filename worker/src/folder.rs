@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use millrace_core::record::AttemptKey;
 use serde::{Deserialize, Serialize};
 
+use crate::assets::ASSETS_FILE;
 use crate::xcom::{METRICS_FILE, XCOM_FILE};
 
 /// What must be known of a running attempt after the worker was killed.
@@ -97,7 +98,7 @@ impl AttemptFolder {
         if !outbox.exists() {
             fs::create_dir(&outbox)?;
             fs::set_permissions(&outbox, fs::Permissions::from_mode(0o777))?;
-            for name in [XCOM_FILE, METRICS_FILE] {
+            for name in [XCOM_FILE, METRICS_FILE, ASSETS_FILE] {
                 fs::write(outbox.join(name), "")?;
                 fs::set_permissions(outbox.join(name), fs::Permissions::from_mode(0o666))?;
             }

@@ -3,6 +3,7 @@
 //! It knows the scheduler only as a [`millrace_core::wire::WorkerProtocol`], in the same process
 //! or over HTTP, and never the database. Start reading at [`Worker::run`].
 
+mod assets;
 mod attempt;
 mod clock;
 mod config;

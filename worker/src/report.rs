@@ -21,6 +21,8 @@ pub(crate) struct Report {
     pub(crate) return_value: Option<Value>,
     /// Numbers that the task reported.
     pub(crate) metrics: Map<String, Value>,
+    /// What the task says of the assets that it wrote: extras by name or URI.
+    pub(crate) assets: Map<String, Value>,
     /// A branch's chosen tasks.
     pub(crate) chosen: Option<Vec<String>>,
     /// Whether a short circuit goes on.
@@ -36,6 +38,7 @@ impl Report {
             reason: None,
             return_value: None,
             metrics: Map::new(),
+            assets: Map::new(),
             chosen: None,
             go_on: None,
         }
@@ -66,6 +69,7 @@ impl Report {
         result.exit_code = self.exit_code;
         result.reason = self.reason;
         result.metrics = self.metrics;
+        result.assets = self.assets;
         result.chosen = self.chosen;
         result.go_on = self.go_on;
         result.rendered = rendered;

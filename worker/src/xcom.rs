@@ -131,7 +131,7 @@ fn read_file(path: &Path, redactor: &Redactor) -> Result<Option<Value>, String> 
 
 /// The bytes of a file that the task left; none when there is none. The task decides what lies
 /// there: a link would be read with the worker's rights, and a pipe would never end.
-fn read_own(path: &Path, bytes_max: u64, what: &str) -> Result<Option<Vec<u8>>, String> {
+pub(crate) fn read_own(path: &Path, bytes_max: u64, what: &str) -> Result<Option<Vec<u8>>, String> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
     let flags = i32::try_from(flags).unwrap_or_default();
     let opened = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path);

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use millrace_core::asset::{SCHEDULE_TEXT, SCHEDULE_WORDS};
 use millrace_core::dag::{Dag, Params};
 use millrace_core::record::{DagRow, VersionRow};
 use millrace_core::state::RunType;
@@ -72,6 +73,18 @@ impl DagView<'_> {
         let Some(text) = row.about.schedule_text.as_deref() else {
             return (Timetable::Never.describe(), false);
         };
+        if text == SCHEDULE_TEXT {
+            return (SCHEDULE_WORDS.to_owned(), false);
+        }
+        let by_time = text.strip_prefix(SCHEDULE_TEXT).and_then(|rest| rest.strip_prefix(" or "));
+        if let Some(by_time) = by_time {
+            let (words, is_periodic) = self.words_of(by_time, row);
+            return (format!("{SCHEDULE_WORDS} or {words}"), is_periodic);
+        }
+        self.words_of(text, row)
+    }
+
+    fn words_of(&self, text: &str, row: &DagRow) -> (String, bool) {
         let zone = self.zones.zone(&row.about.timezone).unwrap_or(jiff::tz::TimeZone::UTC);
         match Timetable::parse(text, zone, false) {
             Ok(timetable) => (timetable.describe(), timetable.is_periodic()),
@@ -159,10 +172,15 @@ impl DagDetails {
         dag: &Dag,
         version: &VersionRow,
         active_runs_count: u64,
+        asset_expression: Option<Value>,
     ) -> Self {
         let limited = |task: &millrace_core::dag::Task| task.max_active_tis_per_dag.is_some();
         shape.has_task_concurrency_limits = dag.tasks.iter().any(limited);
-        shape.timetable_description = dag.timetable.describe();
+        shape.timetable_description = match (&dag.assets, &dag.timetable) {
+            (None, timetable) => timetable.describe(),
+            (Some(_), Timetable::Never) => SCHEDULE_WORDS.to_owned(),
+            (Some(_), timetable) => format!("{SCHEDULE_WORDS} or {}", timetable.describe()),
+        };
         shape.timetable_periodic = dag.timetable.is_periodic();
         let words = |types: &Vec<RunType>| types.iter().map(ToString::to_string).collect();
         shape.allowed_run_types = dag.allowed_run_types.as_ref().map(words);
@@ -171,7 +189,7 @@ impl DagDetails {
             dag: shape,
             catchup: dag.catchup,
             dag_run_timeout: dag.dagrun_timeout_secs.map(duration_text),
-            asset_expression: None,
+            asset_expression,
             doc_md: dag.doc_md.clone(),
             start_date: At::maybe(dag.start_date),
             end_date: At::maybe(dag.end_date),

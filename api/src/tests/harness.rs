@@ -51,6 +51,20 @@ tasks:
   flaky: {operator: bash, needs: [join], bash_command: 'exit 1'}
 ";
 
+/// A DAG that writes an asset, and one that it starts.
+pub(crate) const ASSETS: &str = "
+dag_id: spec_asset_producer
+is_paused_upon_creation: false
+tasks:
+  produce: {operator: bash, bash_command: 'echo produce', outlets: ['s3://bucket/model']}
+---
+dag_id: spec_asset_consumer
+schedule: {assets: ['s3://bucket/model']}
+is_paused_upon_creation: false
+tasks:
+  consume: {operator: bash, bash_command: 'echo consume', inlets: ['s3://bucket/model']}
+";
+
 /// A time that stands still unless it is moved.
 pub(crate) struct TestClock(AtomicI64);
 

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use axum::Json;
 use axum::extract::State;
-use millrace_core::engine::{Engine, EngineConfig, Workers};
+use jiff::Timestamp;
+use millrace_core::engine::{Engine, EngineConfig, Reason, Workers};
 use millrace_core::record::TiRow;
 use millrace_core::state::{RunState, TaskState};
 use millrace_store::{dag_run, worker};
@@ -62,6 +63,17 @@ pub(crate) async fn reasons(app: &App, row: &TiRow) -> Result<Vec<ReasonShape>, 
     if is_over || row.state.is_terminal() {
         return Ok(vec![of_ended(row)]);
     }
+    let now = app.now();
+    let workers = serving(app, &row.queue).await?;
+    let engine = engine(app, now).await?;
+    // It may have ended between the two looks at the database.
+    let found = engine.explain(row.id, workers, now);
+    let of = |found: Vec<Reason>| found.into_iter().map(ReasonShape::of).collect();
+    Ok(found.map_or_else(|| vec![of_ended(row)], of))
+}
+
+/// The engine as a scheduler would make it now.
+pub(super) async fn engine(app: &App, now: Timestamp) -> Result<Engine, Problem> {
     let snapshot = app.store().restore().await?;
     let mut dags = HashMap::new();
     for version in &snapshot.versions {
@@ -70,17 +82,14 @@ pub(crate) async fn reasons(app: &App, row: &TiRow) -> Result<Vec<ReasonShape>, 
             dags.insert(version.id, dag.clone());
         }
     }
-    let now = app.now();
-    let workers = serving(app, &row.queue).await?;
-    let (engine, _) = Engine::restore(EngineConfig::default(), snapshot, dags, now);
-    // It may have ended between the two looks at the database.
-    let found = engine.explain(row.id, workers, now);
-    let of = |reason: millrace_core::engine::Reason| ReasonShape {
-        code: reason.code.to_owned(),
-        text: reason.text,
-        operands: reason.operands,
-    };
-    Ok(found.map_or_else(|| vec![of_ended(row)], |found| found.into_iter().map(of).collect()))
+    Ok(Engine::restore(EngineConfig::default(), snapshot, dags, now).0)
+}
+
+impl ReasonShape {
+    /// A reason of the engine.
+    pub(super) fn of(reason: Reason) -> Self {
+        Self { code: reason.code.to_owned(), text: reason.text, operands: reason.operands }
+    }
 }
 
 /// What the row itself says.

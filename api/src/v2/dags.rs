@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::access::{Action, Caller};
 use crate::app::App;
 use crate::body::Body;
+use crate::dags::asset_expression;
 use crate::inbox::place;
 use crate::path::Names;
 use crate::problem::Problem;
@@ -104,7 +105,8 @@ async fn details(State(app): State<App>, names: Names) -> Result<Json<DagDetails
     let active = active.iter().filter_map(|state| counts.get(state)).sum();
     let shape = shaped_one(&app, &row).await?;
     let dag = version.dag(&app)?;
-    Ok(Json(DagDetails::of(shape, &row, dag, &version.row, active)))
+    let assets = asset_expression(&app, dag).await?;
+    Ok(Json(DagDetails::of(shape, &row, dag, &version.row, active, assets)))
 }
 
 /// `is_paused` is the only field that can be set, as in Airflow.

@@ -100,7 +100,7 @@ async fn trigger(
     let key = key_of(&headers, &caller)?;
     let wanted = Wanted::read(body)?;
     let row = find_dag(&app, dag_id, names.text(0)).await?;
-    check_run(&app, &row, wanted.conf.as_ref()).await?;
+    check_run(&app, &row, RunType::Manual, wanted.conf.as_ref()).await?;
     let now = app.unique_now();
     let run_after = wanted.run_after.unwrap_or(now);
     let name = wanted.dag_run_id.unwrap_or_else(|| {
@@ -128,7 +128,7 @@ async fn trigger(
 }
 
 /// The dashboard names itself, so that its runs can be told from those of scripts.
-fn triggered_by(headers: &HeaderMap) -> TriggeredBy {
+pub(super) fn triggered_by(headers: &HeaderMap) -> TriggeredBy {
     let client = headers.get("x-millrace-client").and_then(|value| value.to_str().ok());
     match client {
         Some("ui") => TriggeredBy::Ui,
@@ -137,7 +137,7 @@ fn triggered_by(headers: &HeaderMap) -> TriggeredBy {
     }
 }
 
-async fn find_dag(
+pub(super) async fn find_dag(
     app: &App,
     dag_id: Result<DagId, Problem>,
     text: &str,
@@ -154,16 +154,17 @@ async fn find_dag(
     Ok(row)
 }
 
-/// A manual run must be allowed, and its conf must keep the params' schema.
-async fn check_run(
+/// A run of that kind must be allowed, and its conf must keep the params' schema.
+pub(super) async fn check_run(
     app: &App,
     row: &DagRow,
+    kind: RunType,
     conf: Option<&Map<String, Value>>,
 ) -> Result<(), Problem> {
     let version = app.version(row.version).await?;
     let dag = version.dag(app)?;
-    if !dag.allows(RunType::Manual) {
-        let text = format!("Dag with dag_id: '{}' does not allow manual runs", row.dag_id);
+    if !dag.allows(kind) {
+        let text = format!("Dag with dag_id: '{}' does not allow {kind} runs", row.dag_id);
         return Err(Problem::bad_request(text));
     }
     let conf = conf.cloned().unwrap_or_default();
@@ -199,7 +200,7 @@ async fn refuse_double(app: &App, order: &Trigger) -> Result<(), Problem> {
     }
 }
 
-async fn answer(
+pub(super) async fn answer(
     app: &App,
     placed: Placed,
     order: &Trigger,

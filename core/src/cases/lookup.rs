@@ -16,6 +16,7 @@ pub(super) fn answer(case: &Case, xcoms: &XComs, run_id: &str, lookup: &Lookup) 
             if is_here { xcom(xcoms, task_id, key, *map_index) } else { Answer::Missing }
         }
         Lookup::Metrics { task_id } => xcom(xcoms, task_id, METRICS_KEY, None),
+        Lookup::TriggeringEvents | Lookup::AssetEvents { .. } => Answer::Missing,
         Lookup::Variable { key } => case
             .variables
             .get(key)

@@ -22,7 +22,7 @@ use super::suggest::did_you_mean;
 use super::template_check::{self, Names};
 use super::tree::{Entry, Node};
 use super::{
-    Context, TaskPlaces, callback, cases, config, param, requirement, schedule, task, value,
+    Context, TaskPlaces, asset, callback, cases, config, param, requirement, schedule, task, value,
 };
 
 /// Keys of a DAG that dag-factory files put into `default_args`.
@@ -85,6 +85,7 @@ pub(crate) fn read(
         dag.graph = wiring.graph();
         dag.groups = outline.task_groups();
         dag.tasks = built.into_iter().map(|built| built.task).collect();
+        asset::warn_of_circle(report, &fields, dag.assets.as_ref(), &dag.tasks);
         wiring.prioritise(&mut dag.tasks);
         for task in &mut dag.tasks {
             if task.owner.is_empty() {
@@ -154,7 +155,8 @@ impl<'n> Reader<'_, '_, '_, 'n> {
 
     /// The DAG without its tasks.
     fn dag(&mut self, dag_id: Option<DagId>, schedule: Schedule, zone: &TimeZone) -> Option<Dag> {
-        let scheduled = schedule.timetable != Timetable::Never;
+        let by_time = schedule.timetable != Timetable::Never;
+        let scheduled = by_time || schedule.assets.is_some();
         let params = match self.fields.value("params") {
             Some(node) => param::read(self.report, node, scheduled),
             None => crate::dag::Params::default(),
@@ -163,7 +165,7 @@ impl<'n> Reader<'_, '_, '_, 'n> {
         let start_date = self.instant("start_date", zone);
         let end_date = self.instant("end_date", zone);
         let catchup = self.truth("catchup", false);
-        self.check_dates(start_date, end_date, catchup && scheduled);
+        self.check_dates(start_date, end_date, catchup && by_time);
         let owner = self.text("owner").or_else(|| self.default_owner()).unwrap_or_default();
         Some(Dag {
             dag_display_name: self.text("dag_display_name"),
@@ -173,6 +175,7 @@ impl<'n> Reader<'_, '_, '_, 'n> {
             tags: self.tags(),
             schedule_text: schedule.text,
             timetable: schedule.timetable,
+            assets: schedule.assets,
             timezone: zone_name(zone),
             start_date,
             end_date,

@@ -109,7 +109,8 @@ fn every_key_of_the_format_loads() {
     assert_eq!(full.pools.get("gpu"), Some(&1));
     assert_eq!(full.weight_rule, WeightRule::Absolute);
     assert_eq!(full.resources.get("memory"), Some(&4_294_967_296.0));
-    assert_eq!(full.outlets, ["model://credit", "s3://bucket/x"]);
+    let outlets: Vec<&str> = full.outlets.iter().map(|asset| asset.name.as_str()).collect();
+    assert_eq!(outlets, ["model://credit", "s3://bucket/x"]);
     assert_eq!(full.callbacks.on_failure[0].kind, "webhook");
     assert_eq!(
         full.callbacks.on_retry[0].config,
@@ -361,4 +362,38 @@ fn the_same_text_has_the_same_hash() {
     assert_eq!(content_hash("a: 1\n", &files), content_hash("a: 1", &files));
     assert_ne!(content_hash("a: 1", &files), content_hash("a: 2", &files));
     assert_eq!(content_hash("", &files).len(), 64);
+}
+
+#[test]
+fn a_dag_may_wait_for_assets() {
+    let check = |schedule: &str, condition: serde_json::Value, text: &str| {
+        let read = format!("dag_id: d\nschedule: {schedule}\ntasks: {{a: {{operator: empty}}}}\n");
+        let dag = dag(&read);
+        let found = dag.assets.as_ref().map(|found| found.expression(&|asset| json!(asset.name)));
+        assert_eq!(found, Some(condition), "{schedule}");
+        assert_eq!(dag.schedule_text.as_deref(), Some(text), "{schedule}");
+    };
+    let (a, b, c) = (json!({"asset": "a"}), json!({"asset": "b"}), json!({"asset": "c"}));
+    let both = json!({"all": [a, b]});
+    check("[a, b]", both.clone(), "Asset");
+    check("{assets: [a, b]}", both.clone(), "Asset");
+    check("{datasets: [a, b]}", both.clone(), "Asset");
+    check("{assets: a}", json!({"all": [a]}), "Asset");
+    check("{assets: {asset: a, uri: s3://a}}", a.clone(), "Asset");
+    check("{assets: [{asset: a}, {uri: b}]}", both.clone(), "Asset");
+    check("{assets: {any: [a, b]}}", json!({"any": [a, b]}), "Asset");
+    check("{any: [a, b]}", json!({"any": [a, b]}), "Asset");
+    check("{datasets: {or: [a, {and: [b, c]}]}}", json!({"any": [a, {"all": [b, c]}]}), "Asset");
+    check("\"a & (b | c)\"", json!({"all": [a, {"any": [b, c]}]}), "Asset");
+    check("{assets: [a, {any: [b, c]}]}", json!({"all": [a, {"any": [b, c]}]}), "Asset");
+    check("{assets: [a, b], cron: \"@daily\"}", both.clone(), "Asset or 0 0 * * *");
+    check("{assets: [a, b], every: 1h}", both, "Asset or every 1h");
+    let dag = dag(
+        "dag_id: d\ntasks:\n  a:\n    operator: empty\n    outlets:\n      - {asset: m, uri: \"s3://m\", \
+         group: models, extra: {owner: ml}}\n    inlets: s3://in\n",
+    );
+    let outlet = &task(&dag, "a").outlets[0];
+    assert_eq!((outlet.name.as_str(), outlet.uri(), outlet.group()), ("m", "s3://m", "models"));
+    assert_eq!(outlet.extra, json!({"owner": "ml"}).as_object().cloned());
+    assert_eq!(task(&dag, "a").inlets[0].group(), "asset");
 }

@@ -1,4 +1,4 @@
-//! What a task takes from its surroundings: pools, resources, assets, connections.
+//! What a task takes from its surroundings: pools, resources, connections.
 //!
 //! Must not know how much of them there is; only their names, where the caller knows them.
 
@@ -139,31 +139,4 @@ pub(crate) fn resources(report: &mut Report<'_>, fields: &Fields<'_>) -> IndexMa
         }
     }
     resources
-}
-
-/// The addresses of `inlets` or `outlets`: texts, or maps `{asset: address}`.
-pub(crate) fn assets(report: &mut Report<'_>, fields: &Fields<'_>, key: &str) -> Vec<String> {
-    let Some(node) = fields.value(key) else { return Vec::new() };
-    let items = match &node.kind {
-        Kind::List(items) => items.as_slice(),
-        _ => std::slice::from_ref(node),
-    };
-    let mut found = Vec::new();
-    for item in items {
-        let address = match &item.kind {
-            Kind::Map(_) => ["asset", "uri", "dataset"].iter().find_map(|word| item.get(word)),
-            _ => Some(item),
-        };
-        match address.and_then(Node::text) {
-            Some(text) if !text.is_empty() => found.push(text.to_owned()),
-            _ => value::wrong(
-                report,
-                key,
-                item,
-                "a list of assets",
-                "write `[{asset: \"model://name\"}]`",
-            ),
-        }
-    }
-    found
 }

@@ -1,28 +1,33 @@
-//! `schedule:` → a timetable.
+//! `schedule:` → a timetable, and a condition over assets.
 //!
 //! Must not know cron: `timetable` reads expressions; here its complaints get their place.
 
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
+use crate::asset::{AssetCondition, AssetRef, SCHEDULE_TEXT};
 use crate::timetable::{Cron, CronError, Every, Timetable};
 
-use super::duration;
 use super::report::Report;
 use super::source::Span;
 use super::suggest::did_you_mean;
 use super::tree::{Kind, Node, Style};
 use super::value;
+use super::{asset, asset_text, duration};
 
 /// The forms, for messages.
-const FORMS: &str =
-    "write \"0 15 * * *\", \"@daily\", {every: 30m}, {cron: [a, b]} or null for never by itself";
+const FORMS: &str = "write \"0 15 * * *\", \"@daily\", {every: 30m}, {cron: [a, b]}, {assets: [a, b]} or \
+     null for never by itself";
 
-/// A schedule: how it is shown, and when it fires.
+/// Keys of a condition over assets, which may also stand in the schedule itself.
+const CONDITIONS: &[&str] = &["any", "all", "or", "and", "__or__", "__and__"];
+
+/// A schedule: how it is shown, when it fires, and which assets start a run.
 #[derive(Debug, Default)]
 pub(crate) struct Schedule {
     pub(crate) text: Option<String>,
     pub(crate) timetable: Timetable,
+    pub(crate) assets: Option<AssetCondition<AssetRef>>,
 }
 
 /// Reads the value of `schedule`.
@@ -35,11 +40,16 @@ pub(crate) fn read(
     if node.is_null() {
         return Schedule::default();
     }
+    let mut assets = None;
     let timetable = match &node.kind {
+        Kind::Scalar(scalar) if asset_text::is_condition(&scalar.text) => {
+            assets = asset::condition(report, "schedule", node);
+            None
+        }
         Kind::Scalar(_) => text(report, node, zone, data_intervals),
-        Kind::Map(_) => map(report, node, zone, data_intervals),
+        Kind::Map(_) => map(report, node, zone, data_intervals, &mut assets),
         Kind::List(_) => {
-            assets(report, node);
+            assets = asset::condition(report, "schedule", node);
             None
         }
         Kind::Raw(_) => {
@@ -48,12 +58,16 @@ pub(crate) fn read(
         }
     };
     let timetable = timetable.unwrap_or_default();
-    let text = match &node.kind {
-        Kind::Scalar(scalar) => Some(scalar.text.trim().to_owned()),
-        _ => Some(timetable.summary()),
+    let by_time = (timetable != Timetable::Never).then(|| match &node.kind {
+        Kind::Scalar(scalar) => scalar.text.trim().to_owned(),
+        _ => timetable.summary(),
+    });
+    let text = match (&assets, by_time) {
+        (None, by_time) => by_time,
+        (Some(_), None) => Some(SCHEDULE_TEXT.to_owned()),
+        (Some(_), Some(by_time)) => Some(format!("{SCHEDULE_TEXT} or {by_time}")),
     };
-    let text = text.filter(|_| timetable != Timetable::Never);
-    Schedule { text, timetable }
+    Schedule { text, timetable, assets }
 }
 
 fn text(
@@ -108,14 +122,22 @@ fn map(
     node: &Node,
     zone: &TimeZone,
     data_intervals: bool,
+    assets: &mut Option<AssetCondition<AssetRef>>,
 ) -> Option<Timetable> {
     let entries = node.map().unwrap_or_default();
+    let is_assets = |word: &str| matches!(word, "assets" | "datasets" | "asset" | "dataset");
     let mut found = None;
     for entry in entries {
         match entry.key.as_str() {
             "every" | "interval" => found = every(report, &entry.value, data_intervals),
             "cron" => found = crons(report, &entry.value, zone, data_intervals),
-            "assets" | "datasets" | "asset" => assets(report, &entry.value),
+            word if is_assets(word) => {
+                *assets = asset::condition(report, word, &entry.value);
+            }
+            word if CONDITIONS.contains(&word) => {
+                *assets = asset::condition(report, "schedule", node);
+                return None;
+            }
             word => {
                 let hint = did_you_mean(word, ["every", "cron", "assets"]);
                 let message = format!("unknown key \"{word}\" in `schedule`{hint}");
@@ -123,10 +145,14 @@ fn map(
             }
         }
     }
-    match entries {
-        [] => value::wrong(report, "schedule", node, "a schedule", FORMS),
-        [_] => {}
-        [_, second, ..] => {
+    // Assets may stand beside a timetable; each kind once.
+    let by_time: Vec<_> = entries.iter().filter(|entry| !is_assets(&entry.key)).collect();
+    let by_assets: Vec<_> = entries.iter().filter(|entry| is_assets(&entry.key)).collect();
+    if entries.is_empty() {
+        value::wrong(report, "schedule", node, "a schedule", FORMS);
+    }
+    for several in [by_time, by_assets] {
+        if let [_, second, ..] = several.as_slice() {
             let message = "`schedule` has several forms at once";
             report.error(second.key_span, "bad-schedule", message).help("keep one of them");
         }
@@ -172,14 +198,4 @@ fn crons(
         zone: zone.clone(),
         data_intervals,
     })
-}
-
-fn assets(report: &mut Report<'_>, node: &Node) {
-    report
-        .error(
-            value::value_span(node),
-            "not-supported",
-            "a schedule by assets is not supported yet",
-        )
-        .help("start the DAG by hand or by cron: `schedule: null`, `schedule: \"@daily\"`");
 }

@@ -81,6 +81,12 @@ fn wrong_keys_and_types_are_not_valid() {
     check(&task("operator: http, url: x, verify: '{{ params.verify }}'"), true);
     check(&task("operator: http, url: x, verify: sometimes"), false);
     check(&task("operator: branch, choose: [{wen: x, then: a}]"), false);
+    let schedule = |text: &str| format!("dag_id: d\nschedule: {text}\ntasks: {{}}\n");
+    check(&schedule("{assets: [a, {any: [b, {asset: c, uri: 's3://c'}]}], cron: '@daily'}"), true);
+    check(&schedule("[a, b]"), true);
+    check(&schedule("{assets: {anny: [a]}}"), false);
+    check(&task("operator: empty, outlets: [a, {asset: b, extra: {x: 1}}], inlets: a"), true);
+    check(&task("operator: empty, outlets: [{asset: b, urn: x}]"), false);
     check("dag_id: d\nshedule: null\ntasks: {}\n", false);
     check("dag_id: d\nschedule: null\n", false);
     check("d:\n  schedule: null\n  tasks: [{task_id: a, operator: empty}]\n", true);

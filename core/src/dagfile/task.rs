@@ -16,7 +16,9 @@ use super::report::Report;
 use super::scalar::Resolved;
 use super::source::Span;
 use super::tree::Kind;
-use super::{Context, callback, choose, config, files, lint, requirement, template_check, value};
+use super::{
+    Context, asset, callback, choose, config, files, lint, requirement, template_check, value,
+};
 
 /// Seconds between tries when nothing is said (Airflow: `retry_delay`, 300).
 const RETRY_DELAY_SECS: f64 = 300.0;
@@ -86,8 +88,8 @@ pub(crate) fn build(
         env_file: reader.text("env_file"),
         do_xcom_push: reader.truth("do_xcom_push", true),
         when: reader.expression("when"),
-        inlets: requirement::assets(reader.report, fields, "inlets"),
-        outlets: requirement::assets(reader.report, fields, "outlets"),
+        inlets: asset::list(reader.report, fields, "inlets"),
+        outlets: asset::list(reader.report, fields, "outlets"),
         callbacks: callbacks(reader.report, fields),
         is_setup: reader.truth("setup", false),
         is_teardown: teardown.is_some(),

@@ -79,6 +79,7 @@ impl Engine {
         let end =
             End { outcome: TaskState::Success, exit_code: None, reason: None, rendered: None };
         self.end(step, key, slot, TaskEvent::Succeeded, end);
+        self.emit_outlets(step, key, slot, &serde_json::Map::new());
         self.notify(step, key, Some(slot), Occasion::Success);
     }
 
@@ -172,6 +173,7 @@ impl Engine {
         } else {
             self.end(step, key, slot, TaskEvent::Succeeded, end);
         }
+        self.emit_outlets(step, key, slot, &result.assets);
         self.notify(step, key, Some(slot), Occasion::Success);
     }
 

@@ -10,7 +10,9 @@ use serde_json::{Map, Value};
 use crate::dag::Dag;
 use crate::ids::{DagId, RunId, TaskId};
 use crate::operator::Place;
-use crate::record::{AttemptKey, BackfillKey, Change, PoolRow, RunKey, RunRow, TiKey, TiRow};
+use crate::record::{
+    AssetKey, AttemptKey, BackfillKey, Change, PoolRow, RunKey, RunRow, TiKey, TiRow,
+};
 use crate::state::{ReprocessBehavior, RunState, RunType, TaskState, TriggeredBy};
 use crate::wait::{Seen, WhichRun};
 use crate::wire::{AttemptResult, Kill};
@@ -148,6 +150,26 @@ pub enum Order {
     },
     /// Answer what a task instance asks.
     Answer(Answer),
+    /// Say that an asset has changed.
+    AssetEvent {
+        /// The asset.
+        asset: AssetKey,
+        /// What is said of it.
+        extra: Map<String, Value>,
+        /// Who.
+        actor: Option<String>,
+    },
+    /// Have asset events that wait for a run of a DAG not count (Airflow: delete queued events).
+    ClearAssetQueue {
+        /// Only those of this DAG.
+        dag_id: Option<DagId>,
+        /// Only those of this asset.
+        asset: Option<AssetKey>,
+        /// Only those that began to wait before.
+        before: Option<Timestamp>,
+        /// Who.
+        actor: Option<String>,
+    },
     /// Set the note of a run or a task instance.
     Note {
         /// The DAG.
@@ -230,7 +252,9 @@ impl Order {
             | Self::Pause { .. }
             | Self::SetPool(_)
             | Self::DeletePool { .. }
-            | Self::Backfill(_) => None,
+            | Self::Backfill(_)
+            | Self::AssetEvent { .. }
+            | Self::ClearAssetQueue { .. } => None,
         }
     }
 }

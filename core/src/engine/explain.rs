@@ -104,8 +104,14 @@ impl Engine {
             reasons.extend(why_lane(entry));
             return Some(reasons);
         }
+        reasons.extend(self.why_no_more_runs(entry, entry.running.len()));
+        Some(reasons)
+    }
+
+    /// The limit of a DAG's runs, when so many reach it.
+    pub(super) fn why_no_more_runs(&self, entry: &DagEntry, count: usize) -> Option<Reason> {
         let most = runs_max(entry);
-        if entry.running.len() >= most {
+        if count >= most {
             let holders: Vec<&str> = entry
                 .running
                 .iter()
@@ -118,9 +124,9 @@ impl Engine {
             let operands = json!({
                 "running": entry.running.len(), "max_active_runs": most, "runs": holders,
             });
-            reasons.push(Reason::new("max_active_runs", text, operands));
+            return Some(Reason::new("max_active_runs", text, operands));
         }
-        Some(reasons)
+        None
     }
 
     fn why_not_scheduled(&self, run: &Run, slot: u32) -> Vec<Reason> {

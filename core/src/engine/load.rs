@@ -29,10 +29,14 @@ impl Engine {
         let Some(entry) = self.dags.get_mut(&dag_id) else { return };
         entry.row.file = loaded.file;
         entry.row.parsed_at = step.now;
-        if std::mem::take(&mut entry.row.is_stale) {
+        let is_back = std::mem::take(&mut entry.row.is_stale);
+        if is_back {
             step.event(Some(&dag_id), "dag_returned", None);
         }
         Self::touch_dag(entry, step);
+        if is_back || !is_same {
+            self.declare_assets(step, &dag_id);
+        }
         step.plan.insert(dag_id);
     }
 
@@ -73,6 +77,7 @@ impl Engine {
         }
         Self::touch_dag(entry, step);
         step.event(Some(dag_id), "dag_gone", None);
+        self.refer_to_assets(step, dag_id);
         step.plan.insert(dag_id.clone());
     }
 
@@ -155,6 +160,7 @@ impl DagEntry {
             is_looking: false,
             timer: None,
             named: None,
+            assets: super::asset::DagAssets::default(),
             is_dirty: false,
         }
     }

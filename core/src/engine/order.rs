@@ -53,6 +53,14 @@ impl Engine {
                 step.actor.clone_from(&answer.actor);
                 self.answer(step, answer)
             }
+            Order::AssetEvent { asset, extra, actor } => {
+                step.actor = actor;
+                self.report_asset(step, asset, extra)
+            }
+            Order::ClearAssetQueue { dag_id, asset, before, actor } => {
+                step.actor = actor;
+                self.clear_asset_queue(step, dag_id.as_ref(), asset, before)
+            }
             Order::Note { dag_id, run_id, task_id, map_index, note, actor } => {
                 step.actor = actor;
                 let run = self.find(&dag_id, &run_id)?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::asset::Assets;
 use super::create::assemble;
 use super::event::Effects;
 use super::lane::Lane;
@@ -34,7 +35,9 @@ impl Engine {
             version: snapshot.last_version,
             notice: snapshot.last_notice,
             backfill: snapshot.last_backfill,
+            asset_event: snapshot.last_asset_event,
         };
+        engine.assets = Assets::restore(snapshot.assets);
         engine.lines.pools.clear();
         for pool in snapshot.pools {
             let name = pool.name.clone();
@@ -70,6 +73,7 @@ impl Engine {
             }
         }
         engine.restore_lanes(snapshot.backfills, snapshot.backfill_dates, &layouts);
+        engine.restore_assets(&mut step, snapshot.asset_queues);
         let mut tis: BTreeMap<_, Vec<TiRow>> = BTreeMap::new();
         for ti in snapshot.tis {
             tis.entry(ti.run).or_default().push(ti);

@@ -80,6 +80,7 @@ impl Engine {
                 self.start_runs(step, &dag_id);
                 self.plan_runs(step, &dag_id);
                 self.fill_lane(step, &dag_id);
+                self.start_from_assets(step, &dag_id);
             } else {
                 return;
             }

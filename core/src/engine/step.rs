@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::Engine;
 use super::event::{DatesWanted, Effects, PastWanted, Refusal, RunWanted};
 use crate::ids::DagId;
-use crate::record::{AttemptKey, Change, EventRow, RunKey, TiKey, VersionRow};
+use crate::record::{AssetKey, AttemptKey, Change, EventRow, RunKey, TiKey, VersionRow};
 use crate::wire::Kill;
 
 #[derive(Debug)]
@@ -46,6 +46,8 @@ pub(super) struct Step {
     pub(super) check: BTreeSet<RunKey>,
     /// DAGs that may start or create runs.
     pub(super) plan: BTreeSet<DagId>,
+    /// Places in asset queues that changed.
+    pub(super) asset_queues: BTreeSet<(DagId, AssetKey)>,
     /// Runs that leave memory when the step is over.
     pub(super) leaving: BTreeSet<RunKey>,
     /// Runs created by timetables in this step.
@@ -76,6 +78,7 @@ impl Step {
             looks: BTreeMap::new(),
             check: BTreeSet::new(),
             plan: BTreeSet::new(),
+            asset_queues: BTreeSet::new(),
             leaving: BTreeSet::new(),
             planned: 0,
         }
@@ -160,6 +163,7 @@ impl Engine {
                 changes.push(Change::Backfill(Box::new(lane.row.clone())));
             }
         }
+        changes.append(&mut self.queue_rows(&mut step));
         for run in &step.leaving {
             self.forget(*run);
         }

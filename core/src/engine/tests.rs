@@ -1,5 +1,6 @@
 //! Tests of the engine: vectors, transcripts, and properties over random runs.
 
+mod asset;
 mod backfill;
 mod clears;
 mod limits;

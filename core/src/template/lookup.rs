@@ -41,6 +41,14 @@ pub enum Lookup {
         /// The variable's key.
         key: String,
     },
+    /// `triggering_asset_events`: the asset events that the run consumed, as a list of assets,
+    /// each with its `events`.
+    TriggeringEvents,
+    /// `inlet_events[…]`: an asset with its newest `events`, oldest first.
+    AssetEvents {
+        /// Its name or URI.
+        asset: String,
+    },
     /// `conn.ID`.
     Connection {
         /// The connection's id.
@@ -68,6 +76,8 @@ impl fmt::Display for Lookup {
             Lookup::XCom { task_id, key, .. } => write!(f, "xcom \"{key}\" of task \"{task_id}\""),
             Lookup::Metrics { task_id } => write!(f, "metrics of task \"{task_id}\""),
             Lookup::Variable { key } => write!(f, "variable \"{key}\""),
+            Lookup::TriggeringEvents => write!(f, "the asset events that started the run"),
+            Lookup::AssetEvents { asset } => write!(f, "events of asset \"{asset}\""),
             Lookup::Connection { conn_id } => write!(f, "connection \"{conn_id}\""),
         }
     }

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use minijinja::value::{Enumerator, Object};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
 
+use super::assets;
 use super::context::TemplateContext;
 use super::lookup::{Answer, Lookup, Lookups};
 use super::macros::Callable;
@@ -37,10 +38,14 @@ pub(crate) const NAMES: &[&str] = &[
     "ds_nodash",
     "env",
     "expanded_ti_count",
+    "inlet_events",
+    "inlets",
     "logical_date",
     "macros",
     "map_index_template",
     "metrics",
+    "outlet_events",
+    "outlets",
     "params",
     "partition_date",
     "partition_key",
@@ -361,9 +366,14 @@ fn object_name(run: &Arc<Run>, name: &str) -> Option<Value> {
                 |value| Some(from_json(value)),
             );
         }
-        "triggering_asset_events" | "inlet_events" | "outlet_events" => {
-            context.extra.get(name).map_or_else(|| from_json(&serde_json::json!({})), from_json)
-        }
+        "triggering_asset_events" => match context.extra.get(name) {
+            Some(given) => from_json(given),
+            None => assets::triggering(run),
+        },
+        "inlet_events" => assets::inlet_events(run),
+        // What a task says of its outlets it writes to $MILLRACE_ASSETS; nothing is read here.
+        "outlet_events" => from_json(&serde_json::json!({})),
+        "inlets" | "outlets" => assets::list(context.extra.get(name)),
         "exception" => Value::from(context.exception.as_deref()?),
         "reason" => Value::from(context.reason.as_deref()?),
         _ => return None,

@@ -1,5 +1,6 @@
 //! Tests of whole renders: tables of templates and what they give.
 
+mod assets;
 mod errors;
 mod limits;
 mod render;

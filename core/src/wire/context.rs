@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{Assignment, DagBrief};
+use crate::asset::AssetRef;
 use crate::dag::Dag;
 use crate::template::{PrevSuccess, TemplateContext};
 
@@ -59,6 +60,10 @@ impl Assignment {
             triggering_user_name: run.triggering_user.clone(),
             dag: self.dag_attributes(),
             task: self.task_attributes(),
+            extra: attributes(json!({
+                "inlets": assets(&self.task.inlets),
+                "outlets": assets(&self.task.outlets),
+            })),
             ..TemplateContext::default()
         }
     }
@@ -90,10 +95,26 @@ impl Assignment {
             "priority_weight": task.priority_weight,
             "trigger_rule": task.trigger_rule,
             "downstream_task_ids": self.downstream,
-            "inlets": task.inlets,
-            "outlets": task.outlets,
+            "inlets": names(&task.inlets),
+            "outlets": names(&task.outlets),
         }))
     }
+}
+
+fn assets(assets: &[AssetRef]) -> Vec<Value> {
+    let shape = |asset: &AssetRef| {
+        json!({
+            "name": asset.name,
+            "uri": asset.uri(),
+            "group": asset.group(),
+            "extra": asset.extra.clone().unwrap_or_default(),
+        })
+    };
+    assets.iter().map(shape).collect()
+}
+
+fn names(assets: &[AssetRef]) -> Vec<&str> {
+    assets.iter().map(|asset| asset.name.as_str()).collect()
 }
 
 fn attributes(value: Value) -> Map<String, Value> {

@@ -4,9 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use millrace_core::record::{
-    AttemptKey, AttemptRow, BackfillDateRow, BackfillKey, BackfillRow, Change, DagRow, EventRow,
-    NoticeRow, PoolRow, RunKey, RunRow, TiKey, TiRow, VersionRow, XComRow,
+    AssetEventRow, AssetKey, AssetQueueRow, AssetReference, AssetRow, AssetRunRow, AttemptKey,
+    AttemptRow, BackfillDateRow, BackfillKey, BackfillRow, Change, DagRow, EventRow, NoticeRow,
+    PoolRow, RunKey, RunRow, TiKey, TiRow, VersionRow, XComRow,
 };
 use millrace_core::state::RunState;
 use serde_json::Value;
@@ -36,6 +38,11 @@ pub(super) struct Plan<'a> {
     pub(super) notices: BTreeMap<i64, &'a NoticeRow>,
     pub(super) notices_done: BTreeSet<i64>,
     pub(super) events: Vec<&'a EventRow>,
+    pub(super) assets: BTreeMap<AssetKey, &'a AssetRow>,
+    pub(super) asset_references: BTreeMap<&'a str, (&'a [AssetReference], Timestamp)>,
+    pub(super) asset_events: Vec<&'a AssetEventRow>,
+    pub(super) asset_queues: BTreeMap<(&'a str, AssetKey), &'a AssetQueueRow>,
+    pub(super) asset_runs: Vec<&'a AssetRunRow>,
     pub(super) inbox: Vec<(i64, &'a Value)>,
 }
 
@@ -113,6 +120,17 @@ impl<'a> Plan<'a> {
                 self.backfill_dates.insert((date.backfill, date.sort_ordinal), date);
             }
             Change::RunDeleted(run) => self.delete_run(*run),
+            Change::Asset(row) => {
+                self.assets.insert(row.id, row);
+            }
+            Change::AssetReferences { dag_id, references, at } => {
+                self.asset_references.insert(dag_id.as_str(), (references, *at));
+            }
+            Change::AssetEvent(row) => self.asset_events.push(row),
+            Change::AssetQueue(row) => {
+                self.asset_queues.insert((row.dag_id.as_str(), row.asset), row);
+            }
+            Change::AssetRun(row) => self.asset_runs.push(row),
             Change::InboxDone { id, answer } => self.inbox.push((*id, answer)),
         }
         Ok(())
@@ -159,6 +177,7 @@ impl<'a> Plan<'a> {
         self.attempts.retain(|_, attempt| attempt.run != run);
         self.xcoms.retain(|_, xcom| xcom.run != run);
         self.notices.retain(|_, notice| notice.run != run);
+        self.asset_runs.retain(|consumed| consumed.run != run);
         self.runs_deleted.insert(run);
     }
 }

@@ -9,8 +9,8 @@ use super::ApplyError;
 use super::plan::Plan;
 use crate::db::{Dialect, Sql, StoreError, Tx};
 use crate::{
-    backfill, dag, dag_run, dag_version, event, inbox, notice, pool, task_attempt, task_instance,
-    xcom,
+    asset, asset_event, asset_queue, backfill, dag, dag_run, dag_version, event, inbox, notice,
+    pool, task_attempt, task_instance, xcom,
 };
 
 /// Writes the plan; the number of its last event.
@@ -94,7 +94,18 @@ async fn set(tx: &mut Tx, plan: &Plan<'_>) -> Result<Option<i64>, StoreError> {
     if let Some(last) = plan.notices_done.last() {
         raise_floor(tx, "notice", *last).await?;
     }
+    assets(tx, plan).await?;
     event::insert(tx, &plan.events).await
+}
+
+async fn assets(tx: &mut Tx, plan: &Plan<'_>) -> Result<(), StoreError> {
+    asset::write(tx, &plan.assets.values().copied().collect::<Vec<_>>()).await?;
+    for (dag_id, (references, at)) in &plan.asset_references {
+        asset::write_references(tx, dag_id, references, *at).await?;
+    }
+    asset_event::insert(tx, &plan.asset_events).await?;
+    asset_queue::write(tx, &plan.asset_queues.values().copied().collect::<Vec<_>>()).await?;
+    asset_queue::insert_runs(tx, &plan.asset_runs).await
 }
 
 async fn notes(tx: &mut Tx, plan: &Plan<'_>) -> Result<(), StoreError> {
@@ -134,6 +145,7 @@ async fn delete_run(tx: &mut Tx, run: RunKey) -> Result<(), StoreError> {
         "-- apply::delete_attempts\nDELETE FROM task_attempt WHERE run = ?",
         "-- apply::delete_notices\nDELETE FROM notice WHERE run = ?",
         "-- apply::delete_tis\nDELETE FROM task_instance WHERE run = ?",
+        "-- apply::delete_asset_runs\nDELETE FROM asset_run WHERE run = ?",
         "-- apply::delete_run\nDELETE FROM dag_run WHERE id = ?",
     ];
     for text in deletes {

@@ -2,7 +2,7 @@
 
 import { call, path } from "./client";
 import { questionPath, taskPath } from "./queries";
-import type { BackfillPlan, Dag, DagRun, TaskInstanceList } from "./types";
+import type { AssetEvent, BackfillPlan, Dag, DagRun, TaskInstanceList } from "./types";
 
 export function setPaused(dag: string, isPaused: boolean): Promise<Dag> {
   return call("PATCH", path`/api/v2/dags/${dag}` + "?update_mask=is_paused", { body: { is_paused: isPaused } });
@@ -79,6 +79,11 @@ export function createBackfill(body: BackfillBody): Promise<{ id: number }> {
 
 export function changeBackfill(id: number, action: "pause" | "unpause" | "cancel", stopRunning = false): Promise<{ id: number }> {
   return call("PUT", path`/api/v2/backfills/${id}/${action}` + (stopRunning ? "?stop_running=true" : ""));
+}
+
+/** Says that an asset has changed; the answer names the runs that this started. */
+export function reportAsset(asset: number, extra: Record<string, unknown>): Promise<AssetEvent> {
+  return call("POST", "/api/v2/assets/events", { body: { asset_id: asset, extra } });
 }
 
 export async function logIn(username: string, password: string): Promise<string> {

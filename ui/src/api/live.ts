@@ -20,10 +20,10 @@ const MAX_RETRY_MILLIS = 15_000;
 export function staleKeys(event: LiveEvent): (readonly unknown[])[] {
   if (event.kind === "import_error") return [keys.importErrors, keys.dags];
   if (event.kind === "hello" || event.dag_id === undefined) return [];
-  if (event.kind === "dag") return [keys.dags, keys.dag(event.dag_id), ["graph", event.dag_id], ["params", event.dag_id], ["source", event.dag_id]];
+  if (event.kind === "dag") return [keys.dags, keys.assets, keys.dag(event.dag_id), ["graph", event.dag_id], ["params", event.dag_id], ["source", event.dag_id]];
   if (event.run_id === undefined) return [keys.dag(event.dag_id)];
   const run = [keys.grid(event.dag_id), keys.run(event.dag_id, event.run_id)];
-  return event.kind === "run" ? [keys.dags, keys.backfills(event.dag_id), ...run] : run;
+  return event.kind === "run" ? [keys.dags, keys.assets, keys.backfills(event.dag_id), ...run] : run;
 }
 
 /** Shows a task instance's new state before the refreshed answer arrives. */

@@ -3,13 +3,14 @@
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { call, path, query } from "./client";
 import type {
-  BackfillDate, BackfillProgress, Connection, Dag, DagListResponse, DagRun, Explanation, GraphResponse, GridResponse, ImportErrorEntry,
+  AssetGraphResponse, BackfillDate, BackfillProgress, Connection, Dag, DagListResponse, DagRun, Explanation, GraphResponse, GridResponse, ImportErrorEntry,
   ParamsResponse, Pool, Question, TaskInstance, TaskInstanceList, Variable, WhoAmI, XComEntry,
 } from "./types";
 
 export const keys = {
   dags: ["dags"] as const,
   importErrors: ["importErrors"] as const,
+  assets: ["assets"] as const,
   dag: (dag: string) => ["dag", dag] as const,
   backfills: (dag: string) => ["dag", dag, "backfills"] as const,
   grid: (dag: string) => ["dag", dag, "grid"] as const,
@@ -33,6 +34,13 @@ export const importErrorsQuery = () =>
   queryOptions({
     queryKey: keys.importErrors,
     queryFn: ({ signal }) => call<{ import_errors: ImportErrorEntry[]; total_entries: number }>("GET", "/api/v2/importErrors", { signal }),
+  });
+
+export const assetsQuery = (q: string) =>
+  queryOptions({
+    queryKey: [...keys.assets, q],
+    queryFn: ({ signal }) => call<AssetGraphResponse>("GET", `/api/v1/assets/graph${query({ q })}`, { signal }),
+    placeholderData: keepPreviousData,
   });
 
 export const dagQuery = (dag: string) =>

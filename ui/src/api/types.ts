@@ -286,3 +286,30 @@ export interface LiveEvent {
   state?: string | null;
   try_number?: number;
 }
+
+export interface AssetNode {
+  id: number;
+  name: string;
+  uri: string;
+  group: string;
+  producers: { dag_id: string; task_id: string }[];
+  consumers: { dag_id: string; task_id: string }[];
+  starts: { dag_id: string; has_changed: boolean }[];
+  last_event: {
+    id: number;
+    timestamp: string;
+    source_dag_id: string | null;
+    source_run_id: string | null;
+    source_task_id: string | null;
+  } | null;
+}
+
+export interface AssetGraphResponse {
+  assets: AssetNode[];
+  total_entries: number;
+}
+
+export interface AssetEvent {
+  id: number;
+  created_dagruns: { dag_id: string; run_id: string }[];
+}

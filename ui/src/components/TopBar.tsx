@@ -12,6 +12,7 @@ const PreferencesMenu = lazy(() => import("./PreferencesMenu"));
 
 const PLACES = [
   ["/dags", "nav.dags"],
+  ["/assets", "nav.assets"],
   ["/admin/variables", "nav.variables"],
   ["/admin/connections", "nav.connections"],
   ["/admin/pools", "nav.pools"],

@@ -1,6 +1,6 @@
 /** English texts, and by their shape the list of all keys. Airflow's words stay as they are: DAG, run, task, XCom, pool. */
 export const en = {
-  nav: { dags: "DAGs", variables: "Variables", connections: "Connections", pools: "Pools", skip: "Skip to content", main: "Main" },
+  nav: { dags: "DAGs", assets: "Assets", variables: "Variables", connections: "Connections", pools: "Pools", skip: "Skip to content", main: "Main" },
   live: {
     live: "Live",
     liveHint: "Changes arrive as they happen.",
@@ -63,6 +63,16 @@ export const en = {
     importErrors_one: "{{count}} DAG file cannot be read", importErrors_other: "{{count}} DAG files cannot be read",
     line: "line {{line}}", details: "The whole message",
     pausedNow: "{{dag}} is paused", onNow: "{{dag}} is switched on", undo: "Undo",
+  },
+  assets: {
+    search: "Search assets", name: "Asset", writtenBy: "Written by", starts: "Starts", readBy: "Read by", last: "Last event",
+    empty: "No assets", emptyHint: "A task writes an asset when its `outlets` name it; a DAG starts from assets with `schedule: {assets: […]}`.",
+    noMatch: "No asset matches", never: "never", byHand: "by hand",
+    arrived: "arrived", arrivedHint: "{{dag}} has this change and waits for others.",
+    report: "Report a change of {{name}}", reportHint: "DAGs that wait for it start, as if a task had written it.",
+    extra: "Extra (JSON)", extraHint: "What the started runs are to know of it. Empty: nothing.", submit: "Report",
+    reported: "{{name}} has changed", reportedStarts: "{{name}} has changed; started: {{dags}}",
+    wrong: { json: "This is not JSON: {{message}}", object: "A JSON object is needed: { … }" },
   },
   trigger: {
     title: "Trigger {{dag}}", submit: "Trigger", submitting: "Triggering…",

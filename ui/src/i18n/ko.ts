@@ -1,6 +1,6 @@
 /** Korean texts. Glossary: run = 실행, task = 태스크, trigger = 트리거, pool = 풀, connection = 연결, variable = 변수, try = 시도. */
 export const ko = {
-  nav: { dags: "DAG", variables: "변수", connections: "연결", pools: "풀", skip: "본문으로 건너뛰기", main: "주 메뉴" },
+  nav: { dags: "DAG", assets: "자산", variables: "변수", connections: "연결", pools: "풀", skip: "본문으로 건너뛰기", main: "주 메뉴" },
   live: {
     live: "실시간",
     liveHint: "변경 사항이 바로 표시됩니다.",
@@ -63,6 +63,16 @@ export const ko = {
     importErrors_other: "DAG 파일 {{count}}개를 읽을 수 없습니다",
     line: "{{line}}번째 줄", details: "전체 메시지",
     pausedNow: "{{dag}} 일시 중지됨", onNow: "{{dag}} 켜짐", undo: "실행 취소",
+  },
+  assets: {
+    search: "자산 검색", name: "자산", writtenBy: "쓰는 태스크", starts: "시작하는 DAG", readBy: "읽는 태스크", last: "마지막 이벤트",
+    empty: "자산이 없습니다", emptyHint: "태스크의 `outlets`에 이름을 적으면 자산이 되고, DAG는 `schedule: {assets: […]}`로 자산에서 시작합니다.",
+    noMatch: "일치하는 자산이 없습니다", never: "없음", byHand: "수동",
+    arrived: "도착", arrivedHint: "{{dag}}은(는) 이 변경을 받았고 다른 자산을 기다립니다.",
+    report: "{{name}} 변경 알리기", reportHint: "태스크가 쓴 것처럼, 이 자산을 기다리는 DAG가 시작됩니다.",
+    extra: "Extra (JSON)", extraHint: "시작된 실행에 전달할 내용입니다. 비워 두면 없습니다.", submit: "알리기",
+    reported: "{{name}}이(가) 변경되었습니다", reportedStarts: "{{name}}이(가) 변경되었습니다. 시작됨: {{dags}}",
+    wrong: { json: "JSON이 아닙니다: {{message}}", object: "JSON 객체가 필요합니다: { … }" },
   },
   trigger: {
     title: "{{dag}} 트리거", submit: "트리거", submitting: "트리거하는 중…",

@@ -108,6 +108,7 @@ async fn conclude(
     };
     let mut report = report(context, config, &ending);
     report.metrics = shell::metrics(context, &context.folder.outbox_path());
+    report.assets = shell::assets(context, &report, &context.folder.outbox_path());
     if keeps(config, report.is_success()) {
         context.log.info(format!("container {} is kept (auto_remove)", names::short(id)));
     } else {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use millrace_core::wire::Outcome;
 
 use super::Context;
+use crate::assets;
 use crate::environment::{self, Variables};
 use crate::folder::Note;
 use crate::process::{self, MARKER, ProcessEnd, ProcessSpec, scan};
@@ -62,6 +63,7 @@ pub(crate) async fn run(context: &Context, launch: Launch) -> Result<Report, Fai
     }
     .exit_code(Some(end.exit_code));
     report.metrics = metrics(context, context.folder.path());
+    report.assets = assets(context, &report, context.folder.path());
     if report.is_success() && wants_output(context) {
         let value = xcom::output(context.folder.path(), &context.log.redactor(), &end.last_line)
             .map_err(|problem| Failure::failed(problem).exit_code(end.exit_code))?;
@@ -82,9 +84,32 @@ pub(super) fn metrics(
     metrics
 }
 
-/// The variables that name the two files for a task's output.
+/// What a successful task left in a folder about its outlets; what is wrong with it is a warning in
+/// its log.
+pub(super) fn assets(
+    context: &Context,
+    report: &Report,
+    folder: &Path,
+) -> serde_json::Map<String, serde_json::Value> {
+    let outlets = &context.task().outlets;
+    if outlets.is_empty() || !report.is_success() {
+        return serde_json::Map::new();
+    }
+    let (assets, problems) = assets::read(folder, outlets, &context.log.redactor());
+    for problem in problems {
+        context.log.warn(problem);
+    }
+    assets
+}
+
+/// The variables that name the files for a task's output.
 pub(super) fn output_files(folder: &Path) -> impl Iterator<Item = (String, String)> {
-    [("MILLRACE_XCOM", xcom::XCOM_FILE), ("MILLRACE_METRICS", xcom::METRICS_FILE)]
+    let files = [
+        ("MILLRACE_XCOM", xcom::XCOM_FILE),
+        ("MILLRACE_METRICS", xcom::METRICS_FILE),
+        ("MILLRACE_ASSETS", assets::ASSETS_FILE),
+    ];
+    files
         .into_iter()
         .map(|(name, file)| (name.to_owned(), folder.join(file).to_string_lossy().into_owned()))
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use indexmap::IndexMap;
+use millrace_core::asset::AssetRef;
 use millrace_core::wire::Outcome;
 use serde_json::{Value, json};
 
@@ -143,5 +144,25 @@ async fn branches_and_short_circuits_by_command() {
     let result = worker.run(decide(5, "short_circuit", "echo 1")).await;
     assert_eq!(result.go_on, Some(true));
     assert!(result.xcoms.is_empty(), "do_xcom_push is false");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_task_says_of_its_outlets_is_read() {
+    let worker = TestWorker::start();
+    let command = r#"echo '{"model": {"version": 3}, "s3://b": 1}' > "$MILLRACE_ASSETS"
+        echo '{"another": {}, "s3://b": {"rows": 7}}' >> "$MILLRACE_ASSETS""#;
+    let outlets = ["model", "s3://b"].map(AssetRef::plain).to_vec();
+    let work = with_task(bash(1, command), |task| task.outlets = outlets);
+    let result = worker.run(work).await;
+    assert_eq!(
+        Value::Object(result.assets),
+        json!({"model": {"version": 3}, "s3://b": {"rows": 7}})
+    );
+    let log = worker.link.log(key(1));
+    for problem in ["is no map: 1", "which is no outlet of this task (model, s3://b)"] {
+        assert!(log.contains(problem), "{problem}: {log}");
+    }
+    assert_eq!(worker.run(bash(2, command)).await.assets.len(), 0, "it has no outlets");
     worker.stop().await;
 }

@@ -86,8 +86,16 @@ pub static TASK_KEYS: &[Key] = &[
     ),
     Key::new("env_file", KeyKind::Text, "a file of variables"),
     Key::new("do_xcom_push", KeyKind::Bool, "whether its output becomes an XCom (true)"),
-    Key::new("inlets", KeyKind::Own, "the assets that it reads"),
-    Key::new("outlets", KeyKind::Own, "the assets that it writes"),
+    Key::new(
+        "inlets",
+        KeyKind::Own,
+        "the assets that it reads: names, or `{asset: name, uri, group, extra}`",
+    ),
+    Key::new(
+        "outlets",
+        KeyKind::Own,
+        "the assets that it writes: its success is an event of each, with what it wrote to `$MILLRACE_ASSETS`",
+    ),
     Key::new("when", KeyKind::Text, "an expression; the task is skipped unless it is true"),
     Key::new("extends", KeyKind::TextList, "the templates that it takes in"),
     Key::new("with", KeyKind::Own, "keys of the operator, as if they stood beside it"),

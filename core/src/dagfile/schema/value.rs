@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::duration;
 use super::super::keys::{Key, KeyKind};
+use crate::asset::ASSET_CHARS_MAX;
 use crate::operator::notify::KINDS;
 use crate::operator::{Field, FieldKind};
 
@@ -77,8 +78,36 @@ pub(super) fn definitions() -> Map<String, Value> {
             { "type": "object", "minProperties": 1, "properties": {
                 "every": { "$ref": "#/$defs/duration", "description": "a fixed interval" },
                 "cron": { "$ref": "#/$defs/texts", "description": "one or several cron expressions" },
+                "assets": { "$ref": "#/$defs/asset_condition", "description": "the assets that start a run: all of a list; beside a cron both start runs" },
             } },
-            { "type": "array" },
+            { "type": "array", "items": { "$ref": "#/$defs/asset_condition" } },
+        ] },
+        "asset": { "anyOf": [
+            { "type": "string", "minLength": 1, "maxLength": ASSET_CHARS_MAX },
+            { "type": "object", "minProperties": 1, "properties": {
+                "asset": { "$ref": "#/$defs/text", "description": "its name" },
+                "uri": { "$ref": "#/$defs/text", "description": "where it is" },
+                "group": { "$ref": "#/$defs/text", "description": "its group" },
+                "extra": { "type": "object", "description": "what else is known of it" },
+                "name": { "$ref": "#/$defs/text", "deprecated": true },
+                "dataset": { "$ref": "#/$defs/text", "deprecated": true },
+                "__type__": { "type": "string", "deprecated": true },
+            }, "additionalProperties": false },
+        ] },
+        "assets": { "anyOf": [
+            { "$ref": "#/$defs/asset" },
+            { "type": "array", "items": { "$ref": "#/$defs/asset" } },
+        ] },
+        "asset_condition": { "anyOf": [
+            { "$ref": "#/$defs/asset" },
+            { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/asset_condition" } },
+            {
+                "type": "object", "minProperties": 1, "maxProperties": 1,
+                "patternProperties": { "^(any|all|or|and|__or__|__and__)$": {
+                    "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/asset_condition" },
+                } },
+                "additionalProperties": false,
+            },
         ] },
         "choose": { "type": "array", "minItems": 1, "items": {
             "type": "object",
@@ -132,6 +161,7 @@ fn own(name: &str) -> Option<Value> {
         "templates" => {
             json!({ "type": "object", "additionalProperties": { "$ref": "#/$defs/task" } })
         }
+        "inlets" | "outlets" => reference("assets"),
         "operator" => reference("operator"),
         "no_retry_exit_codes" => reference("exit_codes"),
         "cases" => json!({ "type": "array", "items": { "$ref": "#/$defs/case" } }),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::ids::DagId;
 use crate::record::{
+    AssetEventKey, AssetEventRow, AssetKey, AssetQueueRow, AssetReference, AssetRow, AssetRunRow,
     AttemptKey, AttemptRow, BackfillDateRow, BackfillKey, BackfillRow, Change, DagRow, EventRow,
     NewestRun, NoticeRow, PoolRow, RunKey, RunRow, Snapshot, TiKey, TiRow, VersionKey, VersionRow,
 };
@@ -22,6 +23,11 @@ pub(super) struct Rows {
     pub(super) notices: Vec<NoticeRow>,
     pub(super) backfills: BTreeMap<BackfillKey, BackfillRow>,
     pub(super) backfill_dates: BTreeMap<(BackfillKey, u32), BackfillDateRow>,
+    pub(super) assets: BTreeMap<AssetKey, AssetRow>,
+    pub(super) references: BTreeMap<DagId, Vec<AssetReference>>,
+    pub(super) asset_events: BTreeMap<AssetEventKey, AssetEventRow>,
+    pub(super) asset_queues: BTreeMap<(DagId, AssetKey), AssetQueueRow>,
+    pub(super) asset_runs: Vec<AssetRunRow>,
 }
 
 impl Rows {
@@ -93,6 +99,22 @@ impl Rows {
                 self.runs.remove(&run);
                 self.tis.retain(|_, ti| ti.run != run);
             }
+            Change::Asset(row) => {
+                self.assets.insert(row.id, row);
+            }
+            Change::AssetReferences { dag_id, references, .. } => {
+                self.references.insert(dag_id, references);
+            }
+            Change::AssetEvent(row) => {
+                assert!(self.asset_events.insert(row.id, *row).is_none(), "an event twice");
+            }
+            Change::AssetQueue(row) => {
+                self.asset_queues.insert((row.dag_id.clone(), row.asset), row);
+            }
+            Change::AssetRun(row) => {
+                assert!(self.runs.contains_key(&row.run), "events of a run that does not exist");
+                self.asset_runs.push(row);
+            }
             Change::InboxDone { .. } => {}
             Change::BackfillCreated(row, dates) => {
                 let key = |date: &BackfillDateRow| (date.backfill, date.sort_ordinal);
@@ -135,6 +157,9 @@ impl Rows {
             last_ti: self.tis.keys().copied().max().unwrap_or(0),
             last_version: self.versions.keys().copied().max().unwrap_or(0),
             last_notice: self.notices.iter().map(|notice| notice.id).max().unwrap_or(0),
+            assets: self.assets.values().cloned().collect(),
+            asset_queues: self.asset_queues.values().cloned().collect(),
+            last_asset_event: self.asset_events.keys().next_back().copied().unwrap_or(0),
             runs,
         }
     }

@@ -105,6 +105,7 @@ pub(super) fn dag(name: &str, tasks: Vec<(Task, &[&str])>) -> Dag {
         tags: Vec::new(),
         schedule_text: None,
         timetable: Timetable::Never,
+        assets: None,
         timezone: "UTC".to_owned(),
         start_date: None,
         end_date: None,

@@ -46,6 +46,7 @@ const SAFE_TI: &[&str] = &[
 /// Names of the context that hold input.
 const INPUT_NAMES: &[&str] = &[
     "exception",
+    "inlet_events",
     "map_index_template",
     "metrics",
     "params",
