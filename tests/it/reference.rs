@@ -15,7 +15,7 @@ One DAG a YAML document; several documents a file are allowed. `dag_id` may also
 
 ```yaml
 dag_id: daily_report
-schedule: \"0 6 * * *\"            # cron | @daily … | {every: 30m} | {cron: [a, b]} | null
+schedule: \"0 6 * * *\"            # cron | @daily … | {every: 30m} | {cron: [a, b]} | {assets: [a, b]} | null
 timezone: Asia/Seoul
 start_date: 2025-01-01
 tasks:
@@ -29,6 +29,7 @@ tasks:
 - Editors complete and check a file that begins with `# yaml-language-server: $schema=…/dag.schema.json`; `millrace schema` prints that schema, and it lies beside this page.
 - A task that waits (`sensor`, `approval`, `trigger_dag` with `wait_for_completion`, `http` with `poke_interval`) holds no slot, so `mode` and `deferrable` are accepted and change nothing. A `sensor` says what it waits for by one key: `sql`, `url` or `endpoint`, `file`, `bash_command`, `script` or `code`, `until` (a time of today, or an instant), `delta` (after the data interval), `dag` (a run of another DAG of the same date, or tasks of it). `timeout` counts from the first look (7 days); with `soft_fail` its end is a skip.
 - An `approval` without `options` asks for Approve or Reject, and a rejection skips what is directly below it. When all its `options` are tasks directly below, it is a branch; with other options the answer is only kept as its XCom.
+- `schedule: {assets: [a, {any: [b, c]}]}` starts a run once `a` and one of `b` and `c` have changed since the last one; `a & (b | c)` says the same, and `cron:` beside `assets:` starts runs as well. The success of a task is an event of each of its `outlets`; what it writes to `$MILLRACE_ASSETS` (`{\"a\": {\"version\": 3}}`) goes with the event, to `triggering_asset_events` of the started run and `inlet_events` of later ones. Plain text is the name of an asset, or the URI of one that has a name elsewhere.
 - `data_intervals: true` gives the classic meaning: the logical date is the start of the interval that just ended.
 
 This page is made from the tables that the reader itself uses.

@@ -46,7 +46,7 @@ pub static DAG_KEYS: &[Key] = &[
         "allowed_run_types",
         KeyKind::TextList,
         "the only kinds of runs that may be made: `manual`, `scheduled`, `backfill`, \
-         `asset_triggered`, `operator_triggered`; all when absent",
+         `asset_triggered`, `operator_triggered`, `asset_materialization`; all when absent",
     ),
     Key::new("is_paused_upon_creation", KeyKind::Bool, "whether the DAG starts paused"),
     Key::new(
