@@ -10,6 +10,9 @@ mod connections;
 mod dags;
 mod db;
 mod explain;
+mod explain_schedule;
+mod graph;
+mod import;
 mod logs;
 mod mark;
 mod next;
@@ -18,6 +21,7 @@ mod one_run;
 mod pause;
 mod pools;
 mod render;
+mod render_diff;
 mod rendering;
 mod roles;
 mod run;
@@ -29,11 +33,14 @@ mod tasks;
 mod test;
 mod token;
 mod trigger;
+mod users;
 mod validate;
 mod variables;
 mod wait;
 
 use clap::Subcommand;
+
+pub(crate) use one_dag::of as dags_of;
 
 use crate::failure::Failure;
 use crate::settings::Settings;
@@ -60,6 +67,10 @@ pub(crate) enum Command {
     Render(render::Render),
     /// Show when a DAG runs next
     Next(next::Next),
+    /// Rewrite DAG files of other tools: dag-factory's YAML, Airflow's own YAML
+    Import(import::Import),
+    /// Show the graph of a DAG, as text or for a drawing
+    Graph(graph::Graph),
     /// Print the JSON Schema of DAG files, for editors
     Schema(schema::Schema),
     /// Run a whole DAG here and now, without a server
@@ -109,6 +120,9 @@ pub(crate) enum Command {
     /// Assets: who writes and reads them, what happened to them
     #[command(subcommand)]
     Assets(assets::Assets),
+    /// People who log in with a password
+    #[command(subcommand)]
+    Users(users::Users),
     /// API tokens
     #[command(subcommand)]
     Token(token::Token),
@@ -135,10 +149,12 @@ impl Command {
             Self::Worker(command) => command.run(settings).await,
             Self::Api(command) => command.run(settings).await,
             Self::Db(command) => command.run(&settings).await,
-            Self::Validate(command) => command.run(&settings),
+            Self::Validate(command) => command.run(&settings).await,
             Self::Test(command) => command.run(&settings),
             Self::Render(command) => command.run(&settings),
             Self::Next(command) => command.run(&settings),
+            Self::Import(command) => command.run(&settings),
+            Self::Graph(command) => command.run(&settings),
             Self::Schema(command) => command.run(),
             Self::Run(command) => command.run(&settings).await,
             Self::Dags(command) => command.run(&settings).await,
@@ -160,6 +176,7 @@ impl Command {
             Self::Connections(command) => command.run(&settings).await,
             Self::Pools(command) => command.run(&settings).await,
             Self::Assets(command) => command.run(&settings).await,
+            Self::Users(command) => command.run(&settings).await,
             Self::Token(command) => command.run(&settings).await,
             Self::Version => {
                 crate::output::print(&format!("millrace {}", env!("CARGO_PKG_VERSION")))

@@ -19,18 +19,15 @@ pub(crate) fn stdin_text() -> Result<String, Failure> {
     Ok(text)
 }
 
-/// The JSON object in a file; `-` is standard input.
-pub(crate) fn json_map(file: &Path) -> Result<Map<String, Value>, Failure> {
-    let name = file.display();
+/// The map in a file, YAML or JSON; `-` is standard input.
+pub(crate) fn map(file: &Path) -> Result<Map<String, Value>, Failure> {
+    let name = file.display().to_string();
     let text = if file == Path::new("-") {
         stdin_text()?
     } else {
         std::fs::read_to_string(file)
             .map_err(|error| Failure::usage(format!("{name} cannot be read: {error}")))?
     };
-    // The parser's words may quote the text, which may hold secrets: only its place is told.
-    serde_json::from_str(&text).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        Failure::usage(format!("{name}:{line}:{column}: this is no JSON object"))
-    })
+    millrace_core::dagfile::plain_map(&name, &text)
+        .map_err(|wrong| Failure::usage(wrong.to_string()))
 }

@@ -13,6 +13,7 @@ mod orders;
 mod output;
 #[cfg(test)]
 mod reference;
+mod revision;
 mod settings;
 
 use std::process::ExitCode;

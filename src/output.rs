@@ -17,6 +17,26 @@ pub(crate) enum Output {
     Json,
 }
 
+/// One option of the commands that export.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct ExportFormat {
+    /// YAML instead of JSON
+    #[arg(long)]
+    yaml: bool,
+}
+
+impl ExportFormat {
+    /// Prints a map so that the import reads it.
+    pub(crate) fn print(self, map: serde_json::Map<String, Value>) -> Result<(), Failure> {
+        let value = Value::Object(map);
+        if !self.yaml {
+            return print_json(&value);
+        }
+        let text = millrace_core::dagfile::to_yaml(&value).map_err(Failure::defect)?;
+        print(text.trim_end())
+    }
+}
+
 /// One option that every asking command has.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Format {

@@ -19,12 +19,14 @@ mod fields;
 mod files;
 mod graph;
 mod groups;
+mod import;
 mod inherit;
 mod instant;
 pub mod keys;
 mod lint;
 mod param;
 mod place;
+mod plain;
 mod report;
 mod requirement;
 mod scalar;
@@ -57,10 +59,12 @@ use std::fmt::Write;
 use sha2::{Digest, Sha256};
 
 pub use crate::operator::notify::KINDS as CALLBACK_KINDS;
+pub use import::{Imported, ImportedDag, import};
 pub use instant::parse as parse_instant;
 pub use place::{Place, TaskPlaces};
+pub use plain::{plain_map, to_yaml};
 pub use schema::schema;
-pub use split::{DOCUMENTS_MAX, FILE_BYTES_MAX, text_of};
+pub use split::{DOCUMENTS_MAX, FILE_BYTES_MAX, text_of, too_large};
 pub(crate) use suggest::nearest;
 
 use crate::cases::Case;

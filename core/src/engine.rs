@@ -34,6 +34,7 @@ mod evaluate;
 mod event;
 mod explain;
 mod explain_dag;
+mod explain_date;
 mod explain_wait;
 mod fold;
 mod ideal;
@@ -66,6 +67,7 @@ pub use event::{
     Trigger,
 };
 pub use explain::{Reason, Workers};
+pub use explain_date::{DateQuestion, KnownDag, explain_date};
 pub use fold::{FoldedStates, fold};
 pub use mark::{MarkPlan, plan_mark};
 pub use run::SCHEDULER;

@@ -18,6 +18,7 @@ pub mod ids;
 pub mod log_line;
 pub mod operator;
 pub mod params;
+pub mod picture;
 pub mod record;
 pub mod redact;
 pub mod render;

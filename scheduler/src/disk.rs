@@ -32,22 +32,34 @@ pub fn dag_files(folder: &Path) -> std::io::Result<Vec<String>> {
 
 /// Reads the DAG file `path`, called `name` in messages.
 pub fn read_dag_file(path: &Path, name: &str, known: &Known<'_>) -> DagFile {
-    let text = match read_text(path) {
-        Ok(text) => text,
-        Err(message) => return unreadable(name, &message),
+    let bytes = match bounded(path) {
+        Ok(bytes) => bytes,
+        Err(Unread::TooLarge(bytes)) => return with_diagnostic(dagfile::too_large(name, bytes)),
+        Err(Unread::Other(message)) => return unreadable(name, &message),
     };
-    let bytes = text.into_bytes();
     let text = match dagfile::text_of(name, &bytes) {
         Ok(text) => text,
         Err(diagnostic) => return with_diagnostic(*diagnostic),
     };
-    let mut file = SourceFile { name: name.to_owned(), text, files: BTreeMap::new() };
     let folder = path.parent().unwrap_or(Path::new("."));
+    read_dag_text(name, text, folder, &mut |name| read_text(&folder.join(name)), known)
+}
+
+/// Reads the text of a DAG file that may be elsewhere than on disk; `read` brings the files that
+/// it names, which would be in `folder`.
+pub fn read_dag_text(
+    name: &str,
+    text: String,
+    folder: &Path,
+    read: &mut dyn FnMut(&str) -> Result<String, String>,
+    known: &Known<'_>,
+) -> DagFile {
+    let mut file = SourceFile { name: name.to_owned(), text, files: BTreeMap::new() };
     let mut documents = dagfile::read(&file, known);
     let unread: Vec<String> = documents.iter().flat_map(|doc| doc.unread.clone()).collect();
     if !unread.is_empty() {
         for name in unread {
-            let text = read_text(&folder.join(&name));
+            let text = read(&name);
             file.files.insert(name, text);
         }
         documents = dagfile::read(&file, known);
@@ -58,16 +70,35 @@ pub fn read_dag_file(path: &Path, name: &str, known: &Known<'_>) -> DagFile {
     DagFile { documents, files, paths }
 }
 
-/// A file's text, bounded; why not, in words.
-fn read_text(path: &Path) -> Result<String, String> {
-    let meta = std::fs::metadata(path).map_err(|error| words(&error))?;
+/// Why a file was not read.
+enum Unread {
+    /// So many bytes are too many.
+    TooLarge(usize),
+    /// Something else, in words.
+    Other(String),
+}
+
+/// A file's bytes, bounded.
+fn bounded(path: &Path) -> Result<Vec<u8>, Unread> {
+    let failed = |error: std::io::Error| Unread::Other(words(&error));
+    let meta = std::fs::metadata(path).map_err(failed)?;
     if !meta.is_file() {
-        return Err("it is not a file".to_owned());
+        return Err(Unread::Other("it is not a file".to_owned()));
     }
     if meta.len() > FILE_BYTES_MAX as u64 {
-        return Err(format!("it has {} bytes; at most {FILE_BYTES_MAX} are read", meta.len()));
+        return Err(Unread::TooLarge(usize::try_from(meta.len()).unwrap_or(usize::MAX)));
     }
-    let bytes = std::fs::read(path).map_err(|error| words(&error))?;
+    std::fs::read(path).map_err(failed)
+}
+
+/// A file's text, bounded; why not, in words.
+fn read_text(path: &Path) -> Result<String, String> {
+    let bytes = bounded(path).map_err(|unread| match unread {
+        Unread::TooLarge(bytes) => {
+            format!("it has {bytes} bytes; at most {FILE_BYTES_MAX} are read")
+        }
+        Unread::Other(message) => message,
+    })?;
     String::from_utf8(bytes).map_err(|error| {
         format!("it is not UTF-8 (byte {} cannot be read)", error.utf8_error().valid_up_to())
     })

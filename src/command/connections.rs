@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::failure::Failure;
 use crate::local::{self, fault};
-use crate::output::{Format, print, print_json};
+use crate::output::{ExportFormat, Format, print};
 use crate::settings::Settings;
 use crate::{input, masking};
 
@@ -33,16 +33,26 @@ pub(crate) enum Connections {
         /// Its name
         conn_id: String,
     },
-    /// Set all connections of a JSON file, as Airflow exports it
+    /// Try a connection: does what it names answer, and take the login?
+    #[command(
+        after_help = "Example:\n  millrace connections test feature_store\n\nThe environment (MILLRACE_CONN_ID) comes before the database, as for tasks."
+    )]
+    Test {
+        /// Its name
+        conn_id: String,
+    },
+    /// Set all connections of a JSON or YAML file, as Airflow exports it
     Import {
         /// The file; `-` is standard input
         file: PathBuf,
     },
-    /// Print all connections as JSON, with their secrets
+    /// Print all connections as JSON or YAML, with their secrets
     Export {
         /// Say that you want passwords in the output
         #[arg(long)]
         with_secrets: bool,
+        #[command(flatten)]
+        format: ExportFormat,
     },
 }
 
@@ -112,18 +122,28 @@ impl Connections {
                     Err(unknown(&conn_id))
                 }
             }
+            Self::Test { conn_id } => {
+                let environment = crate::settings::environment();
+                let found =
+                    connection::find(&store, &environment, &conn_id).await.map_err(fault)?;
+                let found = found.ok_or_else(|| unknown(&conn_id))?;
+                match millrace_worker::probe(&found).await {
+                    Ok(answer) => print(&format!("connection {conn_id}: {answer}")),
+                    Err(reason) => Err(Failure::wrong(format!("connection {conn_id}: {reason}"))),
+                }
+            }
             Self::Import { file } => {
-                let found = connection::from_map(&input::json_map(&file)?).map_err(fault)?;
+                let found = connection::from_map(&input::map(&file)?).map_err(fault)?;
                 for connection in &found {
                     connection::put(&store, connection, local::now()).await.map_err(fault)?;
                 }
                 print(&format!("{} connections were set", found.len()))
             }
-            Self::Export { with_secrets: true } => {
+            Self::Export { with_secrets: true, format } => {
                 let all = connection::all(&store).await.map_err(fault)?;
-                print_json(&Value::Object(connection::to_map(&all)))
+                format.print(connection::to_map(&all))
             }
-            Self::Export { with_secrets: false } => Err(Failure::usage(
+            Self::Export { with_secrets: false, .. } => Err(Failure::usage(
                 "an export holds passwords in plain text; if that is meant, say --with-secrets",
             )),
         }

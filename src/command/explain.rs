@@ -9,6 +9,7 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use millrace_core::dag::Dag;
 use millrace_core::engine::{Engine, EngineConfig, Reason, Workers};
+use millrace_core::ids::DagId;
 use millrace_core::record::{RunRow, TiRow, VersionKey};
 use millrace_scheduler::disk::read_version;
 use millrace_store::{Store, worker};
@@ -28,12 +29,24 @@ const NEXT: &str = "next";
 
 /// Options of `explain`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  millrace explain daily_report latest publish\n  millrace explain deployment next     what the next run waits for, assets among it"
-)]
+#[command(after_help = "Examples:
+  millrace explain daily_report latest publish
+  millrace explain deployment next     what the next run waits for, assets among it
+  millrace explain --schedule daily_report 2025-03-30         why is there (no) run for that day?
+  millrace explain --schedule dags/report.yaml 2025-03-30     the same, from the file alone")]
 pub(crate) struct Explain {
-    #[command(flatten)]
-    run: OneRun,
+    /// The DAG
+    #[arg(value_name = "DAG", required_unless_present = "schedule")]
+    dag_id: Option<DagId>,
+
+    /// The dag run's id; `latest` is the newest one
+    #[arg(value_name = "RUN", required_unless_present = "schedule")]
+    run: Option<String>,
+
+    /// Instead of a run: why the schedule has or has not made a run for a date. A DAG file is asked
+    /// without a database
+    #[arg(long, num_args = 2, value_names = ["DAG", "DATE"], conflicts_with_all = ["dag_id", "run", "task"])]
+    schedule: Option<Vec<String>>,
 
     /// The task; without one the dag run itself is explained
     #[arg(value_name = "TASK")]
@@ -50,16 +63,23 @@ pub(crate) struct Explain {
 impl Explain {
     /// Says why.
     pub(crate) async fn run(self, settings: &Settings) -> Result<(), Failure> {
+        if let Some([dag, date]) = self.schedule.as_deref() {
+            return super::explain_schedule::explain(settings, dag, date, self.format).await;
+        }
+        let (Some(dag_id), Some(run)) = (self.dag_id.clone(), self.run.clone()) else {
+            return Err(Failure::usage("say DAG and RUN, or --schedule DAG DATE"));
+        };
+        let one = OneRun { dag_id, run };
         let store = local::open(settings).await?;
-        if self.run.run == NEXT && self.task.is_none() {
-            return self.next(settings, &store).await;
+        if one.run == NEXT && self.task.is_none() {
+            return self.next(settings, &store, &one).await;
         }
         let (run, ti) = match &self.task {
             Some(task) => {
-                let (run, ti) = self.run.find_ti(&store, task, self.map_index).await?;
+                let (run, ti) = one.find_ti(&store, task, self.map_index).await?;
                 (run, Some(ti))
             }
-            None => (self.run.find(&store).await?, None),
+            None => (one.find(&store).await?, None),
         };
         let now = local::now();
         let engine = engine(settings, &store, now).await?;
@@ -74,9 +94,9 @@ impl Explain {
     }
 
     /// Says what the next run waits for.
-    async fn next(&self, settings: &Settings, store: &Store) -> Result<(), Failure> {
+    async fn next(&self, settings: &Settings, store: &Store, one: &OneRun) -> Result<(), Failure> {
         let now = local::now();
-        let dag_id = &self.run.dag_id;
+        let dag_id = &one.dag_id;
         let reasons = engine(settings, store, now).await?.explain_dag(dag_id, now);
         let Some(reasons) = reasons else {
             return Err(Failure::wrong(format!("there is no dag \"{dag_id}\"")));

@@ -15,7 +15,7 @@ use crate::settings::Settings;
 /// Options of `next`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  millrace next dags/report.yaml\n  millrace next dags/report.yaml --after 2025-03-25 --count 10"
+    after_help = "Examples:\n  millrace next dags/report.yaml\n  millrace next dags/report.yaml --after 2025-03-25 --count 400"
 )]
 pub(crate) struct Next {
     /// The DAG file
@@ -27,8 +27,8 @@ pub(crate) struct Next {
     dag: Option<String>,
 
     /// How many firings
-    #[arg(long, short = 'n', default_value_t = 10)]
-    count: usize,
+    #[arg(long, short = 'n', default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    count: u32,
 
     /// Firings after this instant [default: now]
     #[arg(long, value_name = "DATE")]
@@ -49,7 +49,7 @@ impl Next {
                 Some(text) => super::one_dag::instant(text, &zone)?,
                 None => crate::local::now(),
             };
-            records.extend(firings(dag, after, self.count, &zone));
+            records.extend(firings(dag, after, self.count as usize, &zone));
         }
         let mut columns = vec!["local", "utc", "note"];
         if dags.len() > 1 {

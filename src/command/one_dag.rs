@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use millrace_core::dag::Dag;
 use millrace_core::diagnostic::Paint;
-use millrace_scheduler::disk::read_dag_file;
+use millrace_scheduler::disk::{DagFile, read_dag_file};
 
 use crate::failure::Failure;
 use crate::settings::Settings;
@@ -22,6 +22,14 @@ pub(crate) fn read(
 ) -> Result<Vec<Dag>, Failure> {
     let zones = settings.zones()?;
     let read = read_dag_file(file, &file.display().to_string(), &settings.known(&zones));
+    of(read, dag_id)
+}
+
+/// The DAGs of a file that was read, or the one named.
+///
+/// # Errors
+/// The file's errors as `validate` prints them; a name that it does not hold.
+pub(crate) fn of(read: DagFile, dag_id: Option<&str>) -> Result<Vec<Dag>, Failure> {
     let mut dags = Vec::new();
     let mut errors = Vec::new();
     for document in read.documents {

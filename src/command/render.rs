@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use millrace_core::dag::Dag;
 use serde_json::{Map, Value, json};
 
+use super::render_diff::{self, Given};
 use super::rendering::{Rendering, TaskResult};
 use crate::failure::Failure;
 use crate::local;
@@ -25,6 +26,7 @@ const DATES_MAX: usize = 1_000;
   millrace render dags/daily_report.yaml --date 2025-08-22
   millrace render dags/daily_report.yaml --date 2025-08-21T21:24:23Z --task extract
   millrace render dags/daily_report.yaml --range 2025-03-25..2025-04-02 --task extract
+  millrace render dags/report.yaml --range 2025-08-20..2025-08-22 --diff HEAD~1
   millrace render dags/report.yaml --date 2025-08-22 --var region=kr --xcom 'train={\"accuracy\": 0.9}'")]
 pub(crate) struct Render {
     /// The DAG file
@@ -38,6 +40,10 @@ pub(crate) struct Render {
     /// All scheduled dates from A to B, both included; without a schedule, each day
     #[arg(long, value_name = "A..B")]
     range: Option<String>,
+
+    /// Show only what differs from the file at a revision of git, or from another file
+    #[arg(long, value_name = "REV|FILE")]
+    diff: Option<String>,
 
     /// One DAG of the file
     #[arg(long, value_name = "DAG")]
@@ -74,6 +80,15 @@ impl Render {
         let known = self.known()?;
         let conf = super::trigger::conf(self.conf.as_deref(), &self.params)?.unwrap_or_default();
         let source = std::fs::read_to_string(&self.file).unwrap_or_default();
+        if let Some(other) = &self.diff {
+            let before = crate::revision::dags(settings, &self.file, other, self.dag.as_deref())?;
+            let given = Given { file: &self.file, conf: &conf, known: &known, tasks: &self.tasks };
+            let dates = |dag: &Dag| {
+                let zone = settings.zones()?.zone(&dag.timezone).map_err(local::fault)?;
+                self.dates(dag, &zone)
+            };
+            return render_diff::show(&given, (&before, &dags), &dates, self.format);
+        }
         let mut records = Vec::new();
         let mut is_wrong = false;
         for dag in &dags {

@@ -8,6 +8,7 @@ use millrace_core::cases::{Finding, FindingKind, Walk, run_case, walk};
 use millrace_core::dag::Dag;
 use millrace_core::dagfile::Document;
 use millrace_core::diagnostic::{Diagnostic, Paint, Severity, has_errors};
+use millrace_core::ids::TaskId;
 use millrace_scheduler::disk::read_dag_file;
 use serde_json::{Map, Value, json};
 
@@ -244,7 +245,7 @@ fn diagnostic(file: &str, document: &Document, finding: &Finding) -> Diagnostic 
 
 /// What a walk has looked at.
 fn words(walk: &Walk) -> String {
-    let names: Vec<&str> = walk.factors.iter().take(5).map(|id| id.as_str()).collect();
+    let names: Vec<&str> = walk.factors.iter().take(5).map(TaskId::as_str).collect();
     let more = walk.factors.len() - names.len();
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let of = if names.is_empty() {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use crate::local::{self, fault};
-use crate::output::{Format, print, print_json, say};
+use crate::output::{ExportFormat, Format, print, say};
 use crate::settings::Settings;
 use crate::{input, masking};
 
@@ -45,16 +45,18 @@ pub(crate) enum Variables {
         /// Its name
         name: String,
     },
-    /// Set all variables of a JSON file, as Airflow exports it
+    /// Set all variables of a JSON or YAML file, as Airflow exports it
     Import {
         /// The file; `-` is standard input
         file: PathBuf,
     },
-    /// Print all variables as JSON
+    /// Print all variables as JSON or YAML
     Export {
         /// Also those whose names say that they are secret
         #[arg(long)]
         with_secrets: bool,
+        #[command(flatten)]
+        format: ExportFormat,
     },
 }
 
@@ -74,13 +76,13 @@ impl Variables {
                 }
             }
             Self::Import { file } => {
-                let found = variable::from_map(&input::json_map(&file)?);
+                let found = variable::from_map(&input::map(&file)?);
                 for variable in &found {
                     variable::put(&store, variable, local::now()).await.map_err(fault)?;
                 }
                 print(&format!("{} variables were set", found.len()))
             }
-            Self::Export { with_secrets } => export(&store, with_secrets).await,
+            Self::Export { with_secrets, format } => export(&store, with_secrets, format).await,
         }
     }
 }
@@ -130,12 +132,12 @@ async fn set(
     print(&format!("variable {} is set", new.name))
 }
 
-async fn export(store: &Store, with_secrets: bool) -> Result<(), Failure> {
+async fn export(store: &Store, with_secrets: bool, format: ExportFormat) -> Result<(), Failure> {
     let mut all = variable::all(store).await.map_err(fault)?;
     let count = all.len();
     all.retain(|found| with_secrets || !is_secret_name(&found.name));
     if all.len() < count {
         say(&format!("{} with secret names left out; see --with-secrets", count - all.len()));
     }
-    print_json(&Value::Object(variable::to_map(&all)))
+    format.print(variable::to_map(&all))
 }

@@ -39,7 +39,7 @@ pub(crate) fn offline(
 }
 
 /// Runs a command that reads `input`.
-fn with_input(millrace: &Millrace, arguments: &[&str], input: &str) -> (i32, String) {
+pub(crate) fn with_input(millrace: &Millrace, arguments: &[&str], input: &str) -> (i32, String) {
     use std::io::Write;
     let mut command = millrace.command(arguments);
     let mut child =

@@ -8,7 +8,7 @@ mod notify;
 mod python;
 mod sensor;
 mod shell;
-mod sql;
+pub(crate) mod sql;
 
 use std::sync::Arc;
 

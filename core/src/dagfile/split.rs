@@ -42,7 +42,7 @@ pub fn text_of(name: &str, bytes: &[u8]) -> Result<String, Box<Diagnostic>> {
 }
 
 /// The finding for a file over the limit.
-pub(crate) fn too_large(name: &str, bytes: usize) -> Diagnostic {
+pub fn too_large(name: &str, bytes: usize) -> Diagnostic {
     let message = format!("the file has {bytes} bytes; a DAG file has at most {FILE_BYTES_MAX}");
     let mut found = Diagnostic::of_file(Severity::Error, "file-too-large", name, message);
     found.help("split it into several files, or move scripts and SQL to files beside it");

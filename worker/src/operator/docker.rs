@@ -20,7 +20,7 @@ use crate::folder::Note;
 use crate::xcom;
 use watch::Ending;
 
-pub(crate) use names::{CLUSTER, WORKER, connect, containers_of, is_kept, key_of, remove};
+pub(crate) use names::{CLUSTER, WORKER, connect, containers_of, is_kept, key_of, remove, version};
 
 /// Runs the container to its end.
 pub(super) async fn run(context: &Context) -> Result<Report, Failure> {

@@ -6,7 +6,8 @@ use millrace_core::connection::Connection;
 use millrace_core::operator::http::HttpConfig;
 use millrace_core::template::ResponseView;
 use reqwest::{Client, Method, RequestBuilder, Url};
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 
 use super::{Context, Failure, Report};
 use crate::notice;
@@ -174,6 +175,27 @@ pub(crate) async fn send_notice(source: &Source, config: &HttpConfig) -> Result<
         Err(Failure::failed(format!("{}: status {status}", shown(&url))))
     };
     sent.await.map_err(|failure: Failure| failure.reason().to_owned())
+}
+
+/// What a service says to a plain request, for a trial of its connection. Any answer but a refused
+/// login means that it is there.
+pub(crate) async fn answer_of(connection: &Connection) -> Result<String, String> {
+    let config = HttpConfig::deserialize(json!({ "conn_id": connection.conn_id }))
+        .map_err(|error| error.to_string())?;
+    let asked = async {
+        let url = address(&config, Some(connection))?;
+        let request =
+            request(&config, Some(connection), &client(&config)?, Method::GET, url.clone())?;
+        let status = request.send().await.map_err(|error| failure(&url, &error))?.status();
+        if matches!(status.as_u16(), 401 | 403) {
+            return Err(Failure::failed(format!(
+                "{}: the login is refused: status {status}",
+                shown(&url)
+            )));
+        }
+        Ok(format!("{} answers with status {status}", shown(&url)))
+    };
+    asked.await.map_err(|failure: Failure| failure.reason().to_owned())
 }
 
 /// The address: `url`, or the connection's host (with or without scheme) and `endpoint`.

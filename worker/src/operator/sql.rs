@@ -9,6 +9,7 @@ mod sqlite;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use millrace_core::connection::Connection;
 use millrace_core::operator::sql::SqlConfig;
 use millrace_core::operator::sql_split::{self, Dialect, Statement};
 use serde_json::Value;
@@ -28,6 +29,26 @@ struct Answer {
     more_rows: u64,
     /// Rows that it changed.
     affected: u64,
+}
+
+/// The server behind a connection, for a trial of it: its kind and version.
+pub(crate) async fn version(connection: &Connection) -> Result<String, String> {
+    let mut session = Session::once(connection).await?;
+    let (kind, statement) = match session.dialect() {
+        Dialect::MySql => ("MySQL", "SELECT VERSION() AS version"),
+        Dialect::Postgres => ("PostgreSQL", "SHOW server_version"),
+        Dialect::Sqlite => ("SQLite", "SELECT sqlite_version() AS version"),
+    };
+    let answer = session.run(statement, None, 1).await.map_err(|fault| fault.to_string())?;
+    let row = answer.rows.unwrap_or_default().into_iter().next();
+    let version = row.and_then(|row| match row {
+        Value::Object(fields) => fields.into_iter().next().map(|(_, value)| value),
+        Value::Array(values) => values.into_iter().next(),
+        other => Some(other),
+    });
+    let version = version.as_ref().and_then(Value::as_str).unwrap_or("of an unknown version");
+    let kind = if version.contains("MariaDB") { "MariaDB" } else { kind };
+    Ok(format!("{kind} {version} answers"))
 }
 
 /// Runs the statements to their end.

@@ -19,29 +19,22 @@ const TRUTH: &str = "^([Tt]rue|[Ff]alse|[Yy]es|YES|[Nn]o|NO|[Oo]n|ON|[Oo]ff|OFF)
 
 /// The shapes that others refer to.
 pub(super) fn definitions() -> Map<String, Value> {
+    [scalars(), structures()]
+        .into_iter()
+        .filter_map(|shapes| match shapes {
+            Value::Object(shapes) => Some(shapes),
+            _ => None,
+        })
+        .flatten()
+        .collect()
+}
+
+/// Texts, truth values, durations and lists of them.
+fn scalars() -> Value {
     let units: Map<String, Value> = duration::unit_names()
         .map(|unit| (unit.to_owned(), json!({ "type": "number", "minimum": 0 })))
         .collect();
-    let kinds: Map<String, Value> = KINDS
-        .iter()
-        .flat_map(|(kind, others)| std::iter::once(kind).chain(others.iter()))
-        .map(|kind| ((*kind).to_owned(), json!({})))
-        .collect();
-    let notice = json!({
-        "type": "object",
-        "anyOf": [
-            { "required": ["type"] },
-            { "required": ["kind"] },
-            { "properties": kinds, "additionalProperties": false, "minProperties": 1 },
-        ],
-    });
-    let by_name = |of: &str| json!({ "type": "object", "additionalProperties": { "$ref": of } });
-    let members = |of: &str, names: &[&str]| {
-        let named: Vec<Value> = names.iter().map(|name| json!({ "required": [name] })).collect();
-        json!({ "type": "array", "items": { "allOf": [{ "$ref": of }, { "anyOf": named }] } })
-    };
-    let stub = json!({ "$ref": "#/$defs/stub" });
-    let all = json!({
+    json!({
         "text": { "anyOf": [
             { "type": ["string", "number", "boolean"] },
             { "type": "object", "required": ["$raw"], "properties": { "$raw": { "type": "string" } }, "additionalProperties": false },
@@ -64,6 +57,31 @@ pub(super) fn definitions() -> Map<String, Value> {
             { "type": "integer" },
             { "type": "array", "items": { "type": "integer" } },
         ] },
+    })
+}
+
+/// Notices, tasks, schedules, choices.
+fn structures() -> Value {
+    let kinds: Map<String, Value> = KINDS
+        .iter()
+        .flat_map(|(kind, others)| std::iter::once(kind).chain(others.iter()))
+        .map(|kind| ((*kind).to_owned(), json!({})))
+        .collect();
+    let notice = json!({
+        "type": "object",
+        "anyOf": [
+            { "required": ["type"] },
+            { "required": ["kind"] },
+            { "properties": kinds, "additionalProperties": false, "minProperties": 1 },
+        ],
+    });
+    let by_name = |of: &str| json!({ "type": "object", "additionalProperties": { "$ref": of } });
+    let members = |of: &str, names: &[&str]| {
+        let named: Vec<Value> = names.iter().map(|name| json!({ "required": [name] })).collect();
+        json!({ "type": "array", "items": { "allOf": [{ "$ref": of }, { "anyOf": named }] } })
+    };
+    let stub = json!({ "$ref": "#/$defs/stub" });
+    json!({
         "notices": { "anyOf": [notice, { "type": "array", "items": notice }] },
         "tasks": { "anyOf": [
             { "type": "object", "patternProperties": { "^x-": {} }, "additionalProperties": { "$ref": "#/$defs/task" } },
@@ -120,11 +138,7 @@ pub(super) fn definitions() -> Map<String, Value> {
             "additionalProperties": false,
         } },
         "stubs": { "type": "object", "additionalProperties": { "anyOf": [stub, { "type": "array", "items": stub }] } },
-    });
-    match all {
-        Value::Object(all) => all,
-        _ => Map::new(),
-    }
+    })
 }
 
 /// The value of a key that is read. Null is as good as absent.

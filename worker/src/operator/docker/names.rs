@@ -42,6 +42,13 @@ pub(super) fn is_local(url: Option<&str>) -> bool {
     address(url).is_none_or(|url| url.starts_with("unix:") || url.starts_with('/'))
 }
 
+/// The daemon at an address, for a trial of its connection.
+pub(crate) async fn version(url: Option<&str>) -> Result<String, String> {
+    let docker = reach(url).await.map_err(|failure| failure.reason().to_owned())?;
+    let version = docker.version().await.map_err(|error| error.to_string())?;
+    Ok(format!("Docker {} answers", version.version.unwrap_or_default()))
+}
+
 /// A daemon that answers. One that does not is not the task's fault.
 pub(super) async fn reach(url: Option<&str>) -> Result<Docker, Failure> {
     let docker = connect(url).map_err(|error| match error {

@@ -29,6 +29,14 @@ pub(super) enum SqlFault {
     Broken(String),
 }
 
+impl std::fmt::Display for SqlFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Server(text) | Self::Parameters(text) | Self::Broken(text) => f.write_str(text),
+        }
+    }
+}
+
 impl SqlFault {
     /// Sorts a driver's error.
     pub(super) fn of(error: &sqlx::Error) -> Self {
@@ -119,6 +127,15 @@ impl Session {
             tokio::time::sleep(pause).await;
             pause *= 2;
             tries += 1;
+        }
+    }
+
+    /// Connects once, for a trial of the connection.
+    pub(super) async fn once(connection: &Connection) -> Result<Self, String> {
+        match Self::connect(connection, None).await {
+            Ok(Ok(session)) => Ok(session),
+            Ok(Err(error)) => Err(SqlFault::of(&error).to_string()),
+            Err(failure) => Err(failure.reason().to_owned()),
         }
     }
 
