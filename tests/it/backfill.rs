@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Metadata, Millrace, wait_for};
+use crate::harness::{Metadata, Millrace, now, wait_for};
 
 /// How many dates the backfill has: every two seconds of a minute in the past.
 const DATES: usize = 30;
@@ -79,6 +79,27 @@ fn a_backfill_survives_beside_a_schedule_on_sqlite() {
 #[test]
 fn a_backfill_survives_beside_a_schedule_on_mariadb() {
     survives_beside_a_schedule(Metadata::MariaDb);
+}
+
+/// A person runs a tick before the schedule comes to it: the schedule steps over it and goes on.
+#[test]
+fn a_run_ahead_of_the_schedule_stops_nothing() {
+    let millrace = Millrace::start(Metadata::Sqlite);
+    let text = "dag_id: ticks\nschedule: '* * * * * */2'\nstart_date: 2025-01-01\n\
+        is_paused_upon_creation: false\ntasks:\n  a: {operator: empty}\n";
+    millrace.add_dag("ticks", text);
+    let soon = (now().as_second() / 2 + 3) * 2;
+    let ahead = jiff::Timestamp::from_second(soon).expect("an instant").to_string();
+    let run = millrace.trigger("ticks", json!({ "logical_date": ahead }));
+    assert_eq!(millrace.wait_for_run("ticks", &run, 30), "success");
+    wait_for("the tick after it", 60, || {
+        let later = |run: &&Value| run["logical_date"].as_str() > Some(ahead.as_str());
+        let runs = runs_of(&millrace, "ticks", "scheduled");
+        if runs.iter().any(|run| later(&run)) { Ok(()) } else { Err(format!("{runs:?}")) }
+    });
+    let runs = runs_of(&millrace, "ticks", "scheduled");
+    assert!(runs.iter().all(|run| run["logical_date"] != json!(ahead)), "{runs:?}");
+    assert!(!millrace.log().contains("a commit failed"), "{}", millrace.log());
 }
 
 /// What a person does at the keyboard, with the exit codes.

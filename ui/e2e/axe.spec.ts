@@ -8,6 +8,8 @@ const SCREENS: [string, string][] = [
   ["trigger form", "/dags?trigger=credit_score_classification_ct"],
   ["grid", `/dags/${DAG}`],
   ["graph", `/dags/${DAG}?view=graph`],
+  ["backfills", `/dags/${DAG}?view=backfills`],
+  ["new backfill", `/dags/${DAG}?view=backfills&new=backfill`],
   ["code", `/dags/${DAG}?view=code`],
   ["assets", "/assets"],
   ["variables", "/admin/variables"],
@@ -24,7 +26,7 @@ async function serious(page: Page): Promise<string[]> {
 
 for (const [theme, language] of [["light", "en"], ["dark", "ko"]] as const) {
   test(`no serious accessibility problem on any screen, ${theme}, ${language}`, async ({ app: page }) => {
-    // Ten screens, each read whole.
+    // Twelve screens, each read whole.
     test.setTimeout(300_000);
     await page.evaluate((prefs) => localStorage.setItem("millrace.prefs", JSON.stringify(prefs)), { theme, language, zone: "utc" });
     const found: Record<string, string[]> = {};

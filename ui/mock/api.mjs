@@ -1,6 +1,7 @@
 // The mock's routes: a pure-looking function from a request to {status, body}. Streams are in server.mjs.
 import { admin } from "./admin.mjs";
 import { assetGraph, reportAsset } from "./assets.mjs";
+import { backfillRoutes } from "./backfills.mjs";
 import { DAGS, IMPORT_ERRORS, sourceOf } from "./dags.mjs";
 import { dagRow, dagShape, explain, graphShape, gridShape, runShape, taskShape } from "./shapes.mjs";
 import { clear, findDag, logText, newRun, publish, runs } from "./sim.mjs";
@@ -145,6 +146,8 @@ function v1(parts, params) {
 
 /** Answers one JSON request. */
 export function answer(method, path, params, body) {
+  const backfills = backfillRoutes(method, path, params, body);
+  if (backfills) return backfills;
   const parts = path.split("/").filter(Boolean).map(decodeURIComponent);
   return parts[1] === "v1" ? v1(parts.slice(2), params) : v2(method, parts.slice(2), body);
 }

@@ -313,7 +313,7 @@ impl Engine {
         let (failed, most) = (lane.row.runs_failed, lane.row.stop_after_failures);
         if most > 0 && failed >= most && lane.row.ending.is_none() && !lane.waiting.is_empty() {
             let reason = format!("{failed} of its runs failed (stop_after_failures is {most})");
-            self.end_lane(step, dag_id, BackfillEnding::Stopped, Some(reason), None);
+            self.end_lane(step, dag_id, BackfillEnding::Stopped, Some(&reason), None);
         }
     }
 
@@ -345,14 +345,14 @@ impl Engine {
         step: &mut Step,
         dag_id: &DagId,
         ending: BackfillEnding,
-        reason: Option<String>,
+        reason: Option<&str>,
         actor: Option<&str>,
     ) {
         let now = step.now;
         let Some(lane) = self.lane_mut(dag_id) else { return };
         let row = &mut lane.row;
         row.ending = Some(ending);
-        row.reason.clone_from(&reason);
+        row.reason = reason.map(str::to_owned);
         row.completed_at = Some(now);
         row.updated_at = now;
         let detail = json!({

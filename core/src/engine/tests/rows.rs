@@ -116,6 +116,12 @@ impl Rows {
                 self.asset_runs.push(row);
             }
             Change::InboxDone { .. } => {}
+            other => self.apply_backfill(other),
+        }
+    }
+
+    fn apply_backfill(&mut self, change: Change) {
+        match change {
             Change::BackfillCreated(row, dates) => {
                 let key = |date: &BackfillDateRow| (date.backfill, date.sort_ordinal);
                 self.backfill_dates.extend(dates.into_iter().map(|date| (key(&date), date)));
@@ -128,6 +134,7 @@ impl Rows {
                 let key = (date.backfill, date.sort_ordinal);
                 assert!(self.backfill_dates.insert(key, date).is_some(), "it exists");
             }
+            other => unreachable!("{other:?} is applied above"),
         }
     }
 
