@@ -351,14 +351,12 @@ impl OneBackfill {
     async fn find(&self, store: &Store) -> Result<BackfillRow, Failure> {
         let dag_id = &self.dag_id;
         dag_of(store, dag_id).await?;
-        let found = match self.id {
-            Some(id) => backfill::get(store, id).await.map_err(fault)?,
-            None => {
-                let one = Paging { limit: 1, offset: 0 };
-                let way = Direction::Descending;
-                let page = backfill::list(store, Some(dag_id.as_str()), way, one).await;
-                page.map_err(fault)?.rows.pop()
-            }
+        let found = if let Some(id) = self.id {
+            backfill::get(store, id).await.map_err(fault)?
+        } else {
+            let (one, way) = (Paging { limit: 1, offset: 0 }, Direction::Descending);
+            let page = backfill::list(store, Some(dag_id.as_str()), way, one).await;
+            page.map_err(fault)?.rows.pop()
         };
         found.filter(|row| row.dag_id == *dag_id).ok_or_else(|| {
             let which = self.id.map_or_else(String::new, |id| format!(" number {id}"));

@@ -2,6 +2,7 @@
 
 use millrace_core::backfill::{BackfillPlan, Counts, Fate, PlannedDate};
 use millrace_core::record::{BackfillRow, DagRow};
+use millrace_core::state::RunState;
 use millrace_store::backfill::DateOf;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -210,7 +211,7 @@ impl DateShape {
             state: date.row.state.as_str(),
             exception_reason: date.row.exception_reason,
             dag_run_id: run_id.map(|run_id| run_id.to_string()),
-            dag_run_state: state.map(|state| state.as_str()),
+            dag_run_state: state.map(RunState::as_str),
         }
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
 async fn list(State(app): State<App>, mut params: Params) -> Result<Json<BackfillPage>, Problem> {
     let dag_id = params.required("dag_id");
     let paging = params.paging();
-    let (_, direction) = params.order(&[("id", ())], ((), Direction::Ascending))?;
+    let ((), direction) = params.order(&[("id", ())], ((), Direction::Ascending))?;
     params.close()?;
     let page = backfill::list(app.store(), Some(&dag_id), direction, paging).await?;
     let name = display_name(&app, &dag_id).await?;

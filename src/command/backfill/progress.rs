@@ -1,5 +1,6 @@
 //! Waits for the end of a backfill and shows how far it is: one line, drawn again on a terminal.
 
+use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 use std::time::Duration;
 
@@ -61,7 +62,7 @@ async fn line(store: &Store, row: &BackfillRow) -> Result<String, Failure> {
     ];
     for (count, word) in counts {
         if count > 0 {
-            text.push_str(&format!(", {count} {word}"));
+            let _ = write!(text, ", {count} {word}");
         }
     }
     let dag_id = row.dag_id.as_str();
@@ -69,14 +70,14 @@ async fn line(store: &Store, row: &BackfillRow) -> Result<String, Failure> {
     let (is_paused, is_stale) = dag.map_or((false, true), |dag| (dag.is_paused, dag.is_stale));
     let hold = row.hold(is_paused, is_stale);
     if let Some(hold) = hold.filter(|_| row.is_open && row.runs_active < row.max_active_runs) {
-        text.push_str(&format!("; {}", hold.text(row)));
+        let _ = write!(text, "; {}", hold.text(row));
         return Ok(text);
     }
     let left = row.runs_active + row.dates_waiting;
     if left > 0 && row.is_open {
         let durations = backfill::durations(store, dag_id).await.map_err(fault)?;
         if let Some(secs) = expected_secs(&durations, left, row.max_active_runs) {
-            text.push_str(&format!("; about {} left", span(secs)));
+            let _ = write!(text, "; about {} left", span(secs));
         }
     }
     Ok(text)

@@ -91,7 +91,10 @@ pub(crate) async fn backfills(Fixture { store, .. }: Fixture) {
     }];
     assert_eq!(snapshot.newest, newest);
     let twice = Change::BackfillCreated(Box::new(backfill(8)), vec![]);
-    assert!(store.apply(epoch, &[twice.clone()]).await.is_err(), "one open backfill a DAG");
+    assert!(
+        store.apply(epoch, std::slice::from_ref(&twice)).await.is_err(),
+        "one open backfill a DAG"
+    );
     let mut closed = backfill(7);
     (closed.is_open, closed.ending) = (false, Some(BackfillEnding::Cancelled));
     (closed.reason, closed.completed_at) = (Some("why".to_owned()), Some(at(9)));
