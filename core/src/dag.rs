@@ -170,12 +170,24 @@ pub struct Task {
     pub max_retry_delay_secs: Option<f64>,
     /// Exit codes after which a retry is useless.
     pub no_retry_exit_codes: Vec<i32>,
+    /// What failures lead to; the first rule that holds counts.
+    #[serde(default)]
+    pub retry_policy: Vec<RetryRule>,
+    /// It has no part in runs with an earlier logical date.
+    #[serde(default)]
+    pub start_date: Option<Timestamp>,
+    /// It has no part in runs with a later logical date.
+    #[serde(default)]
+    pub end_date: Option<Timestamp>,
     /// The limit of one try, in seconds.
     pub execution_timeout_secs: Option<f64>,
     /// Whether the same task of the previous run must have succeeded or been skipped.
     pub depends_on_past: bool,
     /// Whether also everything directly downstream of it there must be done.
     pub wait_for_downstream: bool,
+    /// Whether a skip, too, waits for what `depends_on_past` asks for.
+    #[serde(default)]
+    pub wait_for_past_depends_before_skipping: bool,
     /// Slots it takes, by pool; never empty.
     pub pools: IndexMap<String, u32>,
     /// Its own weight.
@@ -198,6 +210,12 @@ pub struct Task {
     pub env_file: Option<String>,
     /// Whether its output becomes an XCom.
     pub do_xcom_push: bool,
+    /// Whether each key of its output is an XCom too.
+    #[serde(default)]
+    pub multiple_outputs: bool,
+    /// The account of its process; the worker's own when absent.
+    #[serde(default)]
+    pub run_as_user: Option<String>,
     /// Skipped unless this expression is true.
     pub when: Option<String>,
     /// Assets it reads.
@@ -210,6 +228,9 @@ pub struct Task {
     pub is_setup: bool,
     /// Whether it is a teardown task.
     pub is_teardown: bool,
+    /// Whether a failure of this teardown fails the run.
+    #[serde(default)]
+    pub on_failure_fail_dagrun: bool,
     /// Template files by the name written in the file: their text at the time of this version.
     pub files: IndexMap<String, String>,
 }
@@ -229,6 +250,32 @@ impl Task {
     pub fn display_name(&self) -> &str {
         self.task_display_name.as_deref().unwrap_or(self.task_id.as_str())
     }
+}
+
+/// One rule of `retry_policy`. Without a condition it holds for every failure; with both, both must
+/// hold (Airflow: retry policies, there on exception types).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RetryRule {
+    /// Exit codes for which it holds; empty for any.
+    pub exit_codes: Vec<i32>,
+    /// A text that the failure's reason has, whatever its case; none for any.
+    pub reason: Option<String>,
+    /// What follows.
+    pub then: RetryAction,
+    /// Seconds until the next try, instead of the task's own delay.
+    pub delay_secs: Option<f64>,
+}
+
+/// What a failure leads to (Airflow: `RetryAction`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RetryAction {
+    /// Another try, if there are any left.
+    Retry,
+    /// No further try.
+    Fail,
+    /// What the task's other keys say.
+    Default,
 }
 
 /// What a run may be given: a JSON Schema of properties, and the defaults.

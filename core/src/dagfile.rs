@@ -8,6 +8,7 @@
 mod asset;
 mod asset_text;
 mod body;
+mod calendar;
 mod callback;
 mod cases;
 mod choose;
@@ -29,6 +30,7 @@ mod place;
 mod plain;
 mod report;
 mod requirement;
+mod retry_policy;
 mod scalar;
 mod schedule;
 mod schema;
@@ -119,6 +121,8 @@ pub struct Document {
     pub diagnostics: Vec<Diagnostic>,
     /// The files that it names, as written: relative to the DAG file's folder, or absolute.
     pub file_refs: Vec<String>,
+    /// Those of `file_refs` that a template takes in: they must lie in the DAG file's folder.
+    pub inside: Vec<String>,
     /// Those of `file_refs` that [`SourceFile::files`] does not have: bring them and read again.
     pub unread: Vec<String>,
     /// The YAML document's own text.
@@ -141,7 +145,10 @@ pub(crate) struct Context<'a> {
     pub(crate) known: &'a Known<'a>,
     pub(crate) files: &'a BTreeMap<String, Result<String, String>>,
     pub(crate) file_refs: Vec<String>,
+    pub(crate) inside: Vec<String>,
     pub(crate) unread: Vec<String>,
+    /// The DAG's zone.
+    pub(crate) zone: jiff::tz::TimeZone,
     pub(crate) names: template_check::Names,
     pub(crate) renderer: &'a Renderer,
     pub(crate) cases: Vec<Case>,
@@ -211,6 +218,7 @@ impl Document {
             dag_id: None,
             diagnostics: vec![diagnostic],
             file_refs: Vec::new(),
+            inside: Vec::new(),
             unread: Vec::new(),
             text: String::new(),
             line_offset: 0,

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use sha1::{Digest, Sha1};
 
-use crate::dag::Task;
+use crate::dag::{RetryRule, Task};
 
 /// The longest backoff (Airflow: `MAX_RETRY_DELAY`), one day.
 pub const BACKOFF_SECS_MAX: u64 = 24 * 60 * 60;
@@ -47,6 +47,22 @@ pub struct Salt<'a> {
 /// (Airflow: `is_eligible_to_retry`).
 pub const fn may_retry(try_number: u32, max_tries: u32) -> bool {
     max_tries != 0 && try_number <= max_tries
+}
+
+/// The first rule of a policy that holds for a failure.
+pub fn rule<'a>(
+    policy: &'a [RetryRule],
+    exit_code: Option<i32>,
+    reason: Option<&str>,
+) -> Option<&'a RetryRule> {
+    let reason = reason.unwrap_or_default().to_lowercase();
+    policy.iter().find(|rule| {
+        let code_holds = rule.exit_codes.is_empty()
+            || exit_code.is_some_and(|code| rule.exit_codes.contains(&code));
+        let reason_holds =
+            rule.reason.as_ref().is_none_or(|text| reason.contains(&text.to_lowercase()));
+        code_holds && reason_holds
+    })
 }
 
 /// Seconds to wait after try `try_number` (from 1) failed, counted from its end (Airflow:
@@ -148,6 +164,34 @@ mod tests {
         check(0.0, 5.0, 1_100, 86_400.0);
         check(7.5, 0.0, 9, 7.5);
         check(7.5, 1.0, 9, 7.5);
+    }
+
+    #[test]
+    fn the_first_rule_that_holds_counts() {
+        use crate::dag::RetryAction::{Default, Fail, Retry};
+        let rule = |exit_codes: &[i32], reason: Option<&str>, then| RetryRule {
+            exit_codes: exit_codes.to_vec(),
+            reason: reason.map(str::to_owned),
+            then,
+            delay_secs: None,
+        };
+        let policy = [
+            rule(&[2, 3], None, Fail),
+            rule(&[137], Some("memory"), Fail),
+            rule(&[], Some("Connection refused"), Retry),
+            rule(&[1], None, Default),
+        ];
+        let check = |code, reason, expected| {
+            let found = super::rule(&policy, code, reason).map(|rule| rule.then);
+            assert_eq!(found, expected, "{code:?} {reason:?}");
+        };
+        check(Some(3), None, Some(Fail));
+        check(Some(137), Some("out of Memory"), Some(Fail));
+        check(Some(137), Some("killed"), None);
+        check(Some(7), Some("curl: connection refused by db"), Some(Retry));
+        check(None, Some("connection REFUSED"), Some(Retry));
+        check(Some(1), Some("x"), Some(Default));
+        check(None, None, None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 mod args;
 mod assets;
+mod braces;
 mod check;
 mod context;
 mod engine;
@@ -22,6 +23,7 @@ mod names;
 mod native;
 mod object;
 mod ops;
+mod python_text;
 mod response;
 mod rewrite;
 mod scope;

@@ -56,10 +56,19 @@ pub fn read_dag_text(
 ) -> DagFile {
     let mut file = SourceFile { name: name.to_owned(), text, files: BTreeMap::new() };
     let mut documents = dagfile::read(&file, known);
-    let unread: Vec<String> = documents.iter().flat_map(|doc| doc.unread.clone()).collect();
-    if !unread.is_empty() {
+    // A file that was read may take in others.
+    for _ in 0..ROUNDS_MAX {
+        let unread: Vec<String> = documents.iter().flat_map(|doc| doc.unread.clone()).collect();
+        if unread.is_empty() {
+            break;
+        }
         for name in unread {
-            let text = read(&name);
+            let inside = documents.iter().any(|doc| doc.inside.contains(&name));
+            let text = if inside && leads_out(folder, &name) {
+                Err("it is a link that leads out of the DAG file's folder".to_owned())
+            } else {
+                read(&name)
+            };
             file.files.insert(name, text);
         }
         documents = dagfile::read(&file, known);
@@ -68,6 +77,18 @@ pub fn read_dag_text(
     let files =
         file.files.into_iter().filter_map(|(name, text)| Some((name, text.ok()?))).collect();
     DagFile { documents, files, paths }
+}
+
+/// Files that take in files that take in files: so deep at most.
+const ROUNDS_MAX: usize = 10;
+
+/// Whether a file that exists lies elsewhere than its name says.
+fn leads_out(folder: &Path, name: &str) -> bool {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    match (folder.canonicalize(), folder.join(name).canonicalize()) {
+        (Ok(folder), Ok(file)) => !file.starts_with(folder),
+        _ => false,
+    }
 }
 
 /// Why a file was not read.

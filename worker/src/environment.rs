@@ -10,6 +10,8 @@ use indexmap::IndexMap;
 use millrace_core::time::isoformat;
 use millrace_core::wire::Assignment;
 
+use crate::process::account::Account;
+
 /// Passed on when the author says nothing about the environment.
 const HARMLESS: &[&str] = &[
     "HOME",
@@ -54,6 +56,15 @@ pub(crate) fn inherited(
         .collect();
     variables.entry("PATH".to_owned()).or_insert_with(|| PATH_DEFAULT.to_owned());
     variables
+}
+
+/// What a login would set for an account.
+pub(crate) fn of_account(account: &Account) -> Variables {
+    let Account { name, home, shell, .. } = account;
+    [("HOME", home), ("USER", name), ("LOGNAME", name), ("SHELL", shell)]
+        .map(|(name, value)| (name.to_owned(), value.clone()))
+        .into_iter()
+        .collect()
 }
 
 /// The worker's own variables, except what opens doors.

@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
 use millrace_core::record::AttemptKey;
@@ -47,6 +47,9 @@ pub(crate) struct AttemptFolder {
 }
 
 const NOTE: &str = "note.json";
+
+/// Names the folder of [`AttemptFolder::lend`].
+const LENT: &str = "lent";
 
 impl AttemptFolder {
     /// Where the folders of all attempts are.
@@ -116,6 +119,19 @@ impl AttemptFolder {
         fs::write(self.path.join(NOTE), serde_json::to_vec(note)?)
     }
 
+    /// A folder for the files of a process under another account, which cannot look into this one:
+    /// its own, below the machine's folder for temporary files.
+    pub(crate) fn lend(&self, uid: u32, gid: u32) -> io::Result<PathBuf> {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let lent = tempfile::Builder::new()
+            .prefix(&format!("millrace-{name}-"))
+            .permissions(fs::Permissions::from_mode(0o700))
+            .tempdir()?;
+        fs::write(self.path.join(LENT), lent.path().as_os_str().as_encoded_bytes())?;
+        chown(lent.path(), Some(uid), Some(gid))?;
+        Ok(lent.keep())
+    }
+
     /// Writes the note, whole or not at all.
     pub(crate) fn write_note(&self, note: &Note) -> io::Result<()> {
         let unfinished = self.path.join("note.json.new");
@@ -135,6 +151,11 @@ impl AttemptFolder {
 
     /// Removes the folder. What a task left there without permissions stays, with a warning.
     pub(crate) fn remove(&self) {
+        if let Ok(lent) = fs::read_to_string(self.path.join(LENT))
+            && let Err(error) = fs::remove_dir_all(&lent)
+        {
+            tracing::warn!(folder = lent, %error, "a task's folder is not removed");
+        }
         if let Err(error) = fs::remove_dir_all(&self.path)
             && error.kind() != io::ErrorKind::NotFound
         {

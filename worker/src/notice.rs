@@ -207,6 +207,7 @@ async fn command(
         cwd: surroundings.settings.home.clone(),
         grace: surroundings.settings.kill_grace,
         umask: surroundings.settings.umask,
+        account: None,
     };
     let stop = StopSender::new();
     let end = process::run(spec, &source.log, &stop.receiver(Some(COMMAND_LIMIT)), |_| {})

@@ -6,6 +6,7 @@
 //! pipe either. On a kill or a timeout the whole group dies, and whatever left the group but still
 //! carries the attempt's mark.
 
+pub(crate) mod account;
 mod group;
 mod output;
 pub(crate) mod scan;
@@ -44,6 +45,8 @@ pub(crate) struct ProcessSpec {
     pub(crate) grace: Duration,
     /// The file mode mask, if not the worker's own.
     pub(crate) umask: Option<u32>,
+    /// The account, if not the worker's own.
+    pub(crate) account: Option<account::Account>,
 }
 
 /// How a process ended.
@@ -106,17 +109,20 @@ pub(crate) async fn run(
 }
 
 fn spawn(spec: &ProcessSpec, out: io::PipeWriter, err: io::PipeWriter) -> io::Result<Child> {
+    let mut words = spec.account.as_ref().map(account::Account::become_it).unwrap_or_default();
+    words.push(spec.program.clone());
+    words.extend(spec.args.iter().cloned());
     let mut command = match spec.umask {
         None => {
-            let mut command = Command::new(&spec.program);
-            command.args(&spec.args);
+            let mut command = Command::new(&words[0]);
+            command.args(&words[1..]);
             command
         }
         // Only a process can set its own mask, so a shell sets it and becomes the program.
         Some(umask) => {
             let mut command = Command::new("/bin/sh");
             let script = format!("umask {umask:04o}; exec \"$@\"");
-            command.args(["-c", &script, "sh"]).arg(&spec.program).args(&spec.args);
+            command.args(["-c", &script, "sh"]).args(&words);
             command
         }
     };

@@ -45,7 +45,8 @@ pub(crate) fn read(
     let defaults = default_args(report, &fields);
     let mut reader = Reader { report, fields: &fields, defaults };
     let zone = reader.zone(context);
-    let schedule = reader.schedule(&zone);
+    context.zone = zone.clone();
+    let schedule = reader.schedule(context, &zone);
     let mut dag = reader.dag(dag_id, schedule, &zone);
     let sources = Sources { templates: reader.map("templates"), defaults };
     let outline = Outline::read(report, fields.node("tasks"), fields.node("task_groups"));
@@ -147,10 +148,10 @@ impl<'n> Reader<'_, '_, '_, 'n> {
         }
     }
 
-    fn schedule(&mut self, zone: &TimeZone) -> Schedule {
+    fn schedule(&mut self, context: &mut Context<'_>, zone: &TimeZone) -> Schedule {
         let data_intervals = self.truth("data_intervals", false);
         let Some(field) = self.fields.field("schedule") else { return Schedule::default() };
-        schedule::read(self.report, &field.value, zone, data_intervals)
+        schedule::read(self.report, context, &field.value, zone, data_intervals)
     }
 
     /// The DAG without its tasks.
@@ -185,8 +186,8 @@ impl<'n> Reader<'_, '_, '_, 'n> {
             max_consecutive_failed_dag_runs: self.count("max_consecutive_failed_dag_runs", 0),
             dagrun_timeout_secs: self.timeout("dagrun_timeout"),
             fail_fast: self.truth("fail_fast", false),
-            allowed_run_types: self.run_types(),
             is_paused_upon_creation: self.optional_truth("is_paused_upon_creation"),
+            allowed_run_types: self.run_types(),
             params,
             macros: self.macros(),
             render_template_as_native_obj: self.truth("render_template_as_native_obj", false),

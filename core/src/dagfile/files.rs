@@ -29,9 +29,68 @@ pub(crate) fn collect(
     };
     for node in nodes {
         let Kind::Scalar(scalar) = &node.kind else { continue };
-        let Some(name) = file_name(&scalar.text, endings) else { continue };
-        take(report, context, name, value::value_span(node), files);
+        let span = value::value_span(node);
+        let named = file_name(&scalar.text, endings).map(|name| (name.to_owned(), false));
+        let taken_in = |text: &str| included(text).into_iter().map(|name| (name, true));
+        let mut wanted: Vec<(String, bool)> = taken_in(&scalar.text).chain(named).collect();
+        while let Some((name, inside)) = wanted.pop() {
+            if files.contains_key(&name) {
+                continue;
+            }
+            if inside && !stays_inside(&name) {
+                let message = format!("a template may not take in \"{name}\"");
+                report
+                    .error(span, "bad-include", message)
+                    .help("name a file in the folder of the DAG file, without `..`");
+                continue;
+            }
+            if inside && !context.inside.contains(&name) {
+                context.inside.push(name.clone());
+            }
+            if files.len() >= FILES_MAX {
+                let message = format!("more than {FILES_MAX} files in one task");
+                report.error(span, "too-many-files", message).help("join some of them");
+                return;
+            }
+            take(report, context, &name, span, files);
+            if let Some(text) = files.get(&name) {
+                wanted.extend(taken_in(text));
+            }
+        }
     }
+}
+
+/// The most files of one task, with those that they include.
+const FILES_MAX: usize = 200;
+
+/// Whether a name can only mean a file below the folder; links are looked at by who reads it.
+fn stays_inside(name: &str) -> bool {
+    !name.starts_with('/') && name.split('/').all(|part| part != "..")
+}
+
+/// The files that a template takes in by a literal name: `{% include 'x.sql' %}`, `extends`,
+/// `import` and `from`. Names are relative to the DAG file's folder, as all are.
+fn included(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some(start) = rest.find("{%") {
+        rest = &rest[start + 2..];
+        let tag = rest.split("%}").next().unwrap_or_default();
+        let tag = tag.trim_start_matches(['-', '+']).trim_start();
+        let Some((word, argument)) = tag.split_once(char::is_whitespace) else { continue };
+        if !matches!(word, "include" | "extends" | "import" | "from") {
+            continue;
+        }
+        let argument = argument.trim_start();
+        let Some(quote) = argument.chars().next().filter(|c| matches!(c, '\'' | '"')) else {
+            continue;
+        };
+        let name = argument[1..].split(quote).next().unwrap_or_default();
+        if !name.is_empty() {
+            found.push(name.to_owned());
+        }
+    }
+    found
 }
 
 /// The endings by which a field's text is the name of a file.
@@ -50,7 +109,8 @@ pub(crate) fn file_name<'t>(text: &'t str, endings: &[&str]) -> Option<&'t str> 
     (named && plain).then_some(text)
 }
 
-fn take(
+/// Takes in a file that something names.
+pub(crate) fn take(
     report: &mut Report<'_>,
     context: &mut Context<'_>,
     name: &str,
@@ -89,6 +149,16 @@ fn take(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_template_takes_in() {
+        let check = |text: &str, expected: &[&str]| assert_eq!(included(text), expected, "{text}");
+        check("select 1", &[]);
+        check("{% include 'a.sql' %} {%- extends \"b/c.sql\" -%}", &["a.sql", "b/c.sql"]);
+        check("{% from 'm.sql' import x %}{% import 'n.sql' as n %}", &["m.sql", "n.sql"]);
+        check("{% include name %}{% if x %}{% endif %}{{ include }}", &[]);
+        check("{% include", &[]);
+    }
 
     #[test]
     fn what_is_a_file_name() {

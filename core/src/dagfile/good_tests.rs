@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::fixture;
 use super::*;
+use crate::dag::RetryAction;
 use crate::dag::Task;
 use crate::state::{TriggerRule, WeightRule};
 use crate::timetable::Timetable;
@@ -106,6 +107,16 @@ fn every_key_of_the_format_loads() {
     assert_eq!((full.retries, full.retry_delay_secs), (3, 90.0));
     assert!((full.retry_exponential_backoff - 2.0).abs() < f64::EPSILON);
     assert_eq!(full.no_retry_exit_codes, [2, 64]);
+    let rules: Vec<_> = full.retry_policy.iter().map(|r| (&r.exit_codes[..], r.then)).collect();
+    let expected: [(&[i32], RetryAction); 3] =
+        [(&[2, 3], RetryAction::Fail), (&[], RetryAction::Retry), (&[64], RetryAction::Default)];
+    assert_eq!(rules, expected);
+    assert_eq!(full.retry_policy[1].reason.as_deref(), Some("connection refused"));
+    assert_eq!(full.retry_policy[1].delay_secs, Some(30.0));
+    assert_eq!(full.start_date.map(|at| at.to_string()).as_deref(), Some("2025-01-01T15:00:00Z"));
+    assert_eq!(full.run_as_user.as_deref(), Some("nobody"));
+    assert!(full.multiple_outputs && full.wait_for_past_depends_before_skipping);
+    assert!(task(dag, "unmake").on_failure_fail_dagrun);
     assert_eq!(full.pools.get("gpu"), Some(&1));
     assert_eq!(full.weight_rule, WeightRule::Absolute);
     assert_eq!(full.resources.get("memory"), Some(&4_294_967_296.0));
@@ -396,4 +407,76 @@ fn a_dag_may_wait_for_assets() {
     assert_eq!((outlet.name.as_str(), outlet.uri(), outlet.group()), ("m", "s3://m", "models"));
     assert_eq!(outlet.extra, json!({"owner": "ml"}).as_object().cloned());
     assert_eq!(task(&dag, "a").inlets[0].group(), "asset");
+}
+
+#[test]
+fn schedules_by_dates_and_without_holidays() {
+    let firings = |schedule: &str| -> String {
+        let text = format!(
+            "dag_id: d\ntimezone: Asia/Seoul\nstart_date: 2025-12-23\nschedule: {schedule}\n\
+             catchup: true\ntasks:\n  a: {{operator: empty}}\n"
+        );
+        let zones = Zones::bundled();
+        let files = [
+            ("days.txt", "2025-12-24 # eve\n\n2025-12-25,Christmas\n"),
+            ("days.ics", "BEGIN:VEVENT\nDTSTART;VALUE=DATE:20251224\nEND:VEVENT\n"),
+        ];
+        let files = files.map(|(name, text)| (name.to_owned(), Ok(text.to_owned())));
+        let file = SourceFile { name: "d.yaml".to_owned(), text, files: BTreeMap::from(files) };
+        let documents = read(&file, &Known::new(&zones));
+        assert_eq!(shown(&documents), "", "{schedule}");
+        let dag = documents[0].dag.as_ref().expect("it loads");
+        let bounds = crate::timetable::Bounds { start: dag.start_date, end: None, catchup: true };
+        let now = "2026-02-01T00:00:00Z".parse().expect("an instant");
+        let mut last = None;
+        let mut found = Vec::new();
+        for _ in 0..3 {
+            let Some(run) = dag.timetable.next_run(last, &bounds, now) else { break };
+            last = Some(run.data_interval);
+            found.push(run.logical_date.to_string());
+        }
+        found.join(" ")
+    };
+    let check = |schedule: &str, expected: &str| {
+        assert_eq!(firings(schedule), expected, "{schedule}");
+    };
+    let plain = "2025-12-22T15:00:00Z 2025-12-23T15:00:00Z 2025-12-24T15:00:00Z";
+    check("{cron: '0 0 * * *'}", plain);
+    let without = "2025-12-22T15:00:00Z 2025-12-25T15:00:00Z 2025-12-26T15:00:00Z";
+    check("{cron: '0 0 * * *', except: [2025-12-24, 2025-12-25]}", without);
+    check("{cron: '0 0 * * *', except: days.txt}", without);
+    check(
+        "{cron: ['0 0 * * *', '0 12 * * *'], except: days.ics}",
+        "2025-12-22T15:00:00Z 2025-12-23T03:00:00Z 2025-12-24T15:00:00Z",
+    );
+    check(
+        "{events: [2026-01-05, 2025-12-24T09:30, 2026-01-05]}",
+        "2025-12-24T00:30:00Z 2026-01-04T15:00:00Z",
+    );
+    check("{events: days.txt}", "2025-12-23T15:00:00Z 2025-12-24T15:00:00Z");
+}
+
+#[test]
+fn files_that_templates_take_in_belong_to_the_version() {
+    let text = "dag_id: d\ntasks:\n  q: {operator: sql, conn_id: db, sql: q.sql}\n";
+    let zones = Zones::bundled();
+    let mut file =
+        SourceFile { name: "d.yaml".to_owned(), text: text.to_owned(), files: BTreeMap::new() };
+    let texts = [("q.sql", "{% include 'head.sql' %} select 1"), ("head.sql", "-- head")];
+    let mut hashes = Vec::new();
+    for _ in 0..3 {
+        let documents = read(&file, &Known::new(&zones));
+        hashes.push(documents[0].content_hash.clone());
+        for name in &documents[0].unread {
+            let text = texts.iter().find(|(known, _)| known == name).expect("a known file").1;
+            file.files.insert(name.clone(), Ok(text.to_owned()));
+        }
+    }
+    let documents = read(&file, &Known::new(&zones));
+    let dag = documents[0].dag.as_ref().expect("it loads");
+    let names: Vec<&String> = task(dag, "q").files.keys().collect();
+    assert_eq!(names, ["q.sql", "head.sql"]);
+    file.files.insert("head.sql".to_owned(), Ok("-- other".to_owned()));
+    let changed = read(&file, &Known::new(&zones));
+    assert_ne!(changed[0].content_hash, documents[0].content_hash, "another version");
 }

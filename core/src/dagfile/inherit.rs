@@ -82,7 +82,13 @@ pub(crate) fn whole<'a>(
     }
     for defaults in around {
         let mut quiet = Report::new(report.source);
-        whole.inherit(&fields::read_defaults(&mut quiet, defaults, &[], owner));
+        let mut read = fields::read_defaults(&mut quiet, defaults, &[], owner);
+        if std::ptr::eq(defaults, sources.defaults) {
+            // They are the DAG's own there.
+            read.remove("start_date");
+            read.remove("end_date");
+        }
+        whole.inherit(&read);
         if let Some(spec) = operator {
             whole.inherit(&fields::defaults_of_operator(report, defaults, spec));
         }

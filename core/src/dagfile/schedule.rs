@@ -13,11 +13,12 @@ use super::source::Span;
 use super::suggest::did_you_mean;
 use super::tree::{Kind, Node, Style};
 use super::value;
-use super::{asset, asset_text, duration};
+use super::{Context, asset, asset_text, calendar, duration};
 
 /// The forms, for messages.
-const FORMS: &str = "write \"0 15 * * *\", \"@daily\", {every: 30m}, {cron: [a, b]}, {assets: [a, b]} or \
-     null for never by itself";
+const FORMS: &str = "write \"0 15 * * *\", \"@daily\", {every: 30m}, {cron: [a, b]}, \
+    {cron: a, except: [2025-12-25]}, {events: [2025-01-31T09:00]}, {assets: [a, b]} or null for \
+    never by itself";
 
 /// Keys of a condition over assets, which may also stand in the schedule itself.
 const CONDITIONS: &[&str] = &["any", "all", "or", "and", "__or__", "__and__"];
@@ -33,6 +34,7 @@ pub(crate) struct Schedule {
 /// Reads the value of `schedule`.
 pub(crate) fn read(
     report: &mut Report<'_>,
+    context: &mut Context<'_>,
     node: &Node,
     zone: &TimeZone,
     data_intervals: bool,
@@ -47,7 +49,7 @@ pub(crate) fn read(
             None
         }
         Kind::Scalar(_) => text(report, node, zone, data_intervals),
-        Kind::Map(_) => map(report, node, zone, data_intervals, &mut assets),
+        Kind::Map(_) => map(report, context, node, zone, data_intervals, &mut assets),
         Kind::List(_) => {
             assets = asset::condition(report, "schedule", node);
             None
@@ -119,6 +121,7 @@ fn complain(report: &mut Report<'_>, node: &Node, written: &str, error: &CronErr
 
 fn map(
     report: &mut Report<'_>,
+    context: &mut Context<'_>,
     node: &Node,
     zone: &TimeZone,
     data_intervals: bool,
@@ -127,10 +130,16 @@ fn map(
     let entries = node.map().unwrap_or_default();
     let is_assets = |word: &str| matches!(word, "assets" | "datasets" | "asset" | "dataset");
     let mut found = None;
+    let mut except = Vec::new();
     for entry in entries {
         match entry.key.as_str() {
             "every" | "interval" => found = every(report, &entry.value, data_intervals),
             "cron" => found = crons(report, &entry.value, zone, data_intervals),
+            "events" => {
+                let days = calendar::instants(report, context, "events", &entry.value, zone);
+                found = days.map(Timetable::events);
+            }
+            "except" => except = calendar::days(report, context, &entry.value, zone),
             word if is_assets(word) => {
                 *assets = asset::condition(report, word, &entry.value);
             }
@@ -139,14 +148,30 @@ fn map(
                 return None;
             }
             word => {
-                let hint = did_you_mean(word, ["every", "cron", "assets"]);
+                let hint = did_you_mean(word, ["every", "cron", "events", "except", "assets"]);
                 let message = format!("unknown key \"{word}\" in `schedule`{hint}");
                 report.error(entry.key_span, "unknown-key", message).help(FORMS);
             }
         }
     }
+    let modifier = entries.iter().find(|entry| entry.key == "except");
+    match (&mut found, modifier) {
+        (Some(Timetable::Cron { crons, .. }), Some(_)) => {
+            crons.iter_mut().for_each(|cron| cron.leave_out(&except));
+        }
+        (Some(_), Some(entry)) => {
+            let message = "`except` goes with `cron` alone";
+            report.error(entry.key_span, "bad-schedule", message).help(FORMS);
+        }
+        (None, Some(entry)) if !entries.iter().any(|entry| entry.key == "cron") => {
+            let message = "`except` without the `cron` from which its days are left out";
+            report.error(entry.key_span, "bad-schedule", message).help(FORMS);
+        }
+        _ => {}
+    }
     // Assets may stand beside a timetable; each kind once.
-    let by_time: Vec<_> = entries.iter().filter(|entry| !is_assets(&entry.key)).collect();
+    let by_time: Vec<_> =
+        entries.iter().filter(|entry| !is_assets(&entry.key) && entry.key != "except").collect();
     let by_assets: Vec<_> = entries.iter().filter(|entry| is_assets(&entry.key)).collect();
     if entries.is_empty() {
         value::wrong(report, "schedule", node, "a schedule", FORMS);

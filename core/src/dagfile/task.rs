@@ -3,6 +3,8 @@
 //! Must not look at other tasks.
 
 use indexmap::IndexMap;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use crate::dag::{Callbacks, Task};
 use crate::operator::{OperatorSpec, Place};
@@ -17,7 +19,8 @@ use super::scalar::Resolved;
 use super::source::Span;
 use super::tree::Kind;
 use super::{
-    Context, asset, callback, choose, config, files, lint, requirement, template_check, value,
+    Context, asset, callback, choose, config, files, lint, requirement, retry_policy,
+    template_check, value,
 };
 
 /// Seconds between tries when nothing is said (Airflow: `retry_delay`, 300).
@@ -72,10 +75,15 @@ pub(crate) fn build(
         retry_exponential_backoff: reader.backoff(),
         max_retry_delay_secs: reader.seconds("max_retry_delay"),
         no_retry_exit_codes: reader.exit_codes("no_retry_exit_codes"),
+        retry_policy: retry_policy::read(reader.report, fields),
+        start_date: reader.instant("start_date", &context.zone),
+        end_date: reader.instant("end_date", &context.zone),
         execution_timeout_secs: reader.timeout("execution_timeout"),
         depends_on_past: reader.truth("depends_on_past", false)
             || reader.truth("wait_for_downstream", false),
         wait_for_downstream: reader.truth("wait_for_downstream", false),
+        wait_for_past_depends_before_skipping: reader
+            .truth("wait_for_past_depends_before_skipping", false),
         pools: IndexMap::new(),
         priority_weight: reader.weight(),
         weight_rule: reader.weight_rule(),
@@ -87,12 +95,15 @@ pub(crate) fn build(
         append_env: reader.truth("append_env", false),
         env_file: reader.text("env_file"),
         do_xcom_push: reader.truth("do_xcom_push", true),
+        multiple_outputs: reader.truth("multiple_outputs", false),
+        run_as_user: reader.text("run_as_user"),
         when: reader.expression("when"),
         inlets: asset::list(reader.report, fields, "inlets"),
         outlets: asset::list(reader.report, fields, "outlets"),
         callbacks: callbacks(reader.report, fields),
         is_setup: reader.truth("setup", false),
         is_teardown: teardown.is_some(),
+        on_failure_fail_dagrun: reader.truth("on_failure_fail_dagrun", false),
         files: IndexMap::new(),
     };
     let chooses = task.config.contains_key("choose");
@@ -111,7 +122,7 @@ pub(crate) fn build(
     };
     built.task.pools = requirement::pools(report, context, fields);
     built.task.resources = requirement::resources(report, fields);
-    check_limits(report, &built.task, draft.id_span);
+    check_limits(report, fields, &built.task, draft.id_span);
     if let Some(spec) = whole.operator {
         texts(report, context, fields, spec, &mut built.task);
     }
@@ -135,10 +146,36 @@ fn texts(
     template_check::check_task(report, context, fields, spec);
 }
 
-fn check_limits(report: &mut Report<'_>, task: &Task, at: Span) {
+/// The operators that start a process in which another account has all it needs.
+const OF_ACCOUNTS: &[&str] = &["bash", "branch", "short_circuit"];
+
+fn check_limits(report: &mut Report<'_>, fields: &Fields<'_>, task: &Task, at: Span) {
+    let place = |key: &str| fields.field(key).map_or(at, |field| value::value_span(&field.value));
     if task.is_setup && task.is_teardown {
         let message = format!("task \"{}\" is a setup and a teardown at once", task.task_id);
         report.error(at, "bad-value", message).help("keep one of the two keys");
+    }
+    if task.on_failure_fail_dagrun && !task.is_teardown {
+        let message = "`on_failure_fail_dagrun` is for teardowns; any other task's failure counts";
+        report
+            .error(place("on_failure_fail_dagrun"), "bad-value", message)
+            .help("remove the key, or add `teardown: true`");
+    }
+    if let (Some(start), Some(end)) = (task.start_date, task.end_date)
+        && end < start
+    {
+        let message = "`end_date` is before `start_date`, so that the task would never run";
+        report.error(place("end_date"), "bad-date", message).help("correct one of the two");
+    }
+    let operator = task.operator.as_str();
+    let runs_alone = OF_ACCOUNTS.contains(&operator) && task.place == Place::Worker;
+    if task.run_as_user.is_some() && !operator.is_empty() && !runs_alone {
+        let help = match operator {
+            "docker" => "write `user: …`, the account in the container",
+            _ => "only the process of a bash command can have another account",
+        };
+        let message = format!("`run_as_user` means nothing for the operator `{operator}`");
+        report.error(place("run_as_user"), "bad-value", message).help(help);
     }
 }
 
@@ -205,6 +242,10 @@ impl Reader<'_, '_, '_, '_> {
 
     fn seconds(&mut self, key: &str) -> Option<f64> {
         value::seconds(self.report, key, self.fields.value(key)?)
+    }
+
+    fn instant(&mut self, key: &str, zone: &TimeZone) -> Option<Timestamp> {
+        value::at(self.report, key, self.fields.value(key)?, zone)
     }
 
     /// A limit of time; zero would fail every try.

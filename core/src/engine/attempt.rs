@@ -13,6 +13,7 @@ use super::notice::Occasion;
 use super::run::SCHEDULER;
 use super::step::Step;
 use super::transition::TaskEvent;
+use crate::dag::RetryAction;
 use crate::operator::Place;
 use crate::record::{AttemptKey, AttemptRow, Change, METRICS_KEY, RunKey, TiKey, TiRow, XComRow};
 use crate::retry;
@@ -21,6 +22,9 @@ use crate::wire::{AttemptResult, Kill, Outcome};
 
 /// The key of what a task returns (Airflow: `return_value`).
 const RETURN_VALUE: &str = "return_value";
+
+/// The most XComs of `multiple_outputs`.
+const OUTPUTS_MAX: usize = 200;
 
 /// The longest pause before an attempt that was lost is handed out again, in seconds.
 const INFRA_DELAY_SECS_MAX: i64 = 60;
@@ -44,6 +48,12 @@ impl Engine {
         }
         let is_first_of_try = row.worker.is_none();
         let is_decision = run.place(slot) == Some(Place::Scheduler);
+        let goes_to_worker = run.task(slot).is_some_and(|task| task.place == Place::Worker);
+        // A `when` comes before: while it is decided, nothing executes yet.
+        let begins_to_execute = match row.worker.as_deref() {
+            None => !(is_decision && goes_to_worker),
+            Some(before) => before == SCHEDULER && goes_to_worker,
+        };
         if is_first_of_try && row.epoch > 0 {
             step.rest.push(Change::XComsCleared(ti));
         }
@@ -65,7 +75,7 @@ impl Engine {
         let attempt = attempt_row(run.ti(slot).row(), None, now);
         step.assigned = Some(key_of(run.ti(slot).row()));
         step.rest.push(Change::Attempt(Box::new(attempt)));
-        if is_first_of_try {
+        if begins_to_execute {
             self.notify(step, key, Some(slot), Occasion::Execute);
         }
     }
@@ -110,6 +120,7 @@ impl Engine {
         }
         let decides_when = run.place(slot) == Some(Place::Scheduler)
             && run.task(slot).is_some_and(|task| task.place == Place::Worker);
+        self.unroll(key, slot, &mut result);
         self.keep_values(step, key, slot, &mut result);
         match result.outcome {
             Outcome::Success if decides_when && result.go_on != Some(false) => {
@@ -217,9 +228,18 @@ impl Engine {
     pub(super) fn fail(&mut self, step: &mut Step, key: RunKey, slot: u32, result: AttemptResult) {
         let Some(run) = self.runs.get(&key) else { return };
         let row = run.ti(slot).row();
+        let rule = run.task(slot).and_then(|task| {
+            retry::rule(&task.retry_policy, result.exit_code, result.reason.as_deref())
+        });
         let retry_at = run.task(slot).and_then(|task| {
+            let is_final =
+                result.exit_code.is_some_and(|code| task.no_retry_exit_codes.contains(&code));
             let useless = result.outcome == Outcome::FailedForGood
-                || result.exit_code.is_some_and(|code| task.no_retry_exit_codes.contains(&code));
+                || match rule.map(|rule| rule.then) {
+                    Some(RetryAction::Fail) => true,
+                    Some(RetryAction::Retry) => false,
+                    Some(RetryAction::Default) | None => is_final,
+                };
             if useless || !retry::may_retry(row.try_number, row.max_tries) {
                 return None;
             }
@@ -229,7 +249,9 @@ impl Engine {
                 task_id: task.task_id.as_str(),
                 logical_date: run_row.logical_date,
             };
-            let delay = retry::delay_secs(&task.into(), &salt, row.try_number);
+            let delay = rule
+                .and_then(|rule| rule.delay_secs)
+                .unwrap_or_else(|| retry::delay_secs(&task.into(), &salt, row.try_number));
             Some(after(step.now, delay))
         });
         let outcome = if retry_at.is_some() { TaskState::UpForRetry } else { TaskState::Failed };
@@ -357,6 +379,39 @@ impl Engine {
         }
     }
 
+    /// `multiple_outputs`: each key of the returned map is an XCom of its own too (Airflow). An
+    /// output of another shape fails the task.
+    fn unroll(&self, key: RunKey, slot: u32, result: &mut AttemptResult) {
+        let task = self.runs.get(&key).and_then(|run| run.task(slot));
+        let unrolls = task.is_some_and(|task| task.multiple_outputs && task.do_xcom_push);
+        if !unrolls || result.outcome != Outcome::Success || result.go_on.is_some() {
+            return;
+        }
+        let problem = match result.xcoms.get(RETURN_VALUE) {
+            Some(Value::Object(map)) if map.len() > OUTPUTS_MAX => {
+                format!(
+                    "its output has {} keys, and `multiple_outputs` at most {OUTPUTS_MAX}",
+                    map.len()
+                )
+            }
+            Some(Value::Object(map)) => match map.keys().find(|name| !is_xcom_key(name)) {
+                Some(name) => format!(
+                    "the key \"{}\" of its output cannot name an XCom: 1 to 250 characters",
+                    name.chars().take(50).collect::<String>()
+                ),
+                None => {
+                    for (name, value) in map.clone() {
+                        result.xcoms.entry(name).or_insert(value);
+                    }
+                    return;
+                }
+            },
+            _ => "`multiple_outputs` needs a map as its output, `{\"accuracy\": 0.9}`".to_owned(),
+        };
+        result.outcome = Outcome::Failed;
+        result.reason = Some(problem);
+    }
+
     /// Keeps XComs and metrics.
     pub(super) fn keep_values(
         &self,
@@ -388,6 +443,11 @@ impl Engine {
             })
         }));
     }
+}
+
+/// Whether a text can name an XCom.
+fn is_xcom_key(name: &str) -> bool {
+    (1..=250).contains(&name.chars().count())
 }
 
 pub(super) fn key_of(row: &TiRow) -> AttemptKey {

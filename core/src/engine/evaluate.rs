@@ -25,8 +25,8 @@ pub(super) enum Outlook {
     Skipped(String),
     /// An upstream failed.
     UpstreamFailed,
-    /// Its item is gone.
-    Removed,
+    /// It has no part in this run, and why.
+    Removed(String),
 }
 
 impl Engine {
@@ -36,7 +36,15 @@ impl Engine {
         if run.cell.state() != RunState::Running || run.ti(slot).state() != TaskState::NoStatus {
             return;
         }
-        match outlook(run, slot) {
+        let outlook = outlook(run, slot);
+        if self.held_by_past(run, slot, &outlook).is_some() {
+            if let Some(run) = self.runs.get_mut(&key) {
+                run.waiting_for_past.insert(slot);
+                step.check.insert(key);
+            }
+            return;
+        }
+        match outlook {
             Outlook::Waits => {
                 let is_unsettled = run.ti(slot).up.done() > 0;
                 if let Some(run) = self.runs.get_mut(&key).filter(|_| is_unsettled) {
@@ -44,13 +52,6 @@ impl Engine {
                 }
             }
             Outlook::Runs => {
-                if self.past_gate(run, slot).is_some() {
-                    if let Some(run) = self.runs.get_mut(&key) {
-                        run.waiting_for_past.insert(slot);
-                        step.check.insert(key);
-                    }
-                    return;
-                }
                 if let Some(run) = self.runs.get_mut(&key) {
                     run.waiting_for_past.remove(&slot);
                 }
@@ -71,10 +72,8 @@ impl Engine {
                     row.reason = reason;
                 });
             }
-            Outlook::Removed => {
-                self.apply(step, key, slot, TaskEvent::Removed, |row| {
-                    row.reason = Some("its mapped item no longer exists".to_owned());
-                });
+            Outlook::Removed(reason) => {
+                self.apply(step, key, slot, TaskEvent::Removed, |row| row.reason = Some(reason));
             }
         }
     }
@@ -102,6 +101,9 @@ impl Engine {
 pub(super) fn outlook(run: &Run, slot: u32) -> Outlook {
     let (Some(task), Some(node)) = (run.task(slot), run.node(slot)) else { return Outlook::Waits };
     let ti = run.ti(slot);
+    if let Some(reason) = run.outside_dates(task) {
+        return Outlook::Removed(reason);
+    }
     if task.trigger_rule == TriggerRule::Always {
         // It begins with the run: no decision comes before it.
         return Outlook::Runs;
@@ -122,7 +124,7 @@ pub(super) fn outlook(run: &Run, slot: u32) -> Outlook {
             skipped_by(run, against[0])
         }
         Verdict::UpstreamFailed => Outlook::UpstreamFailed,
-        Verdict::Removed => Outlook::Removed,
+        Verdict::Removed => Outlook::Removed("its mapped item no longer exists".to_owned()),
         Verdict::Run if against.is_empty() && ti.deciders_open == 0 => Outlook::Runs,
         Verdict::Wait if against.is_empty() => Outlook::Waits,
         verdict => decided_in_time(run, slot, verdict == Verdict::Run, &against),

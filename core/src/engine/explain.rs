@@ -131,8 +131,10 @@ impl Engine {
 
     fn why_not_scheduled(&self, run: &Run, slot: u32) -> Vec<Reason> {
         let (Some(task), Some(node)) = (run.task(slot), run.node(slot)) else { return Vec::new() };
-        if outlook(run, slot) == Outlook::Runs {
-            return self.past_gate(run, slot).map(why_past).into_iter().collect();
+        let outlook = outlook(run, slot);
+        let past = self.held_by_past(run, slot, &outlook);
+        if past.is_some() || outlook == Outlook::Runs {
+            return past.map(why_past).into_iter().collect();
         }
         let open = |code: &'static str, slots: &[u32], what: &str| {
             slots

@@ -272,15 +272,14 @@ fn link_setups(graph: &Reach<'_>, nodes: &mut [Node]) {
 }
 
 /// The tasks that decide a run's state: those without downstream, where teardowns do not count
-/// unless they say `on_failure_fail_dagrun` (Airflow: effective leaves).
+/// (Airflow: effective leaves), and the teardowns that say `on_failure_fail_dagrun`. There Airflow
+/// takes such a teardown for the only leaf, so that a failed task above it goes unseen; here it
+/// counts besides.
 fn mark_leaves(dag: &Dag, nodes: &mut [Node]) {
-    let ignored = |index: u32| {
-        let task = &dag.tasks[index as usize];
-        let counts = task.config.get("on_failure_fail_dagrun");
-        task.is_teardown && counts != Some(&serde_json::Value::Bool(true))
-    };
-    for (index, node) in nodes.iter_mut().enumerate() {
-        node.is_leaf = !ignored(key(index)) && node.downstream.iter().all(|&down| ignored(down));
+    let is_teardown = |index: u32| dag.tasks[index as usize].is_teardown;
+    for (node, task) in nodes.iter_mut().zip(&dag.tasks) {
+        let is_last = node.downstream.iter().all(|&down| is_teardown(down));
+        node.is_leaf = if task.is_teardown { task.on_failure_fail_dagrun } else { is_last };
     }
     if nodes.iter().all(|node| !node.is_leaf) {
         // A DAG of teardowns only.

@@ -4,17 +4,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use crate::ids::{DagId, TaskId};
 use crate::operator::Place;
 use crate::record::{PoolRow, RunKey, TiKey};
 
+/// A point of priority is worth so many seconds of waiting.
+const POINT_SECS: i64 = 15 * 60;
+
+/// More points than this are worth no more waiting: a day.
+const POINTS_MAX: i32 = 96;
+
 /// The place of a task instance in every line: regular work before a backfill's (all but its
-/// oldest run, see `lane`), the heavier first, then the older logical date,
-/// then file order (Airflow: `priority_weight DESC, logical_date ASC, map_index ASC`).
+/// oldest run, see `lane`), the heavier first, then the older logical date, then file order
+/// (Airflow: `priority_weight DESC, logical_date ASC, map_index ASC`). Since a flow of heavier ones
+/// could go on for ever, waiting counts too: see [`turn`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
     /// Whether it is a backfill's that lets regular work go first.
     pub(super) is_behind: bool,
+    /// See [`turn`].
+    pub(super) turn: i64,
     /// The negative effective priority.
     pub(super) weight: i64,
     /// Microseconds of the logical date, or of `run_after` where there is none.
@@ -23,6 +34,15 @@ pub(super) struct Rank {
     pub(super) slot: u32,
     pub(super) map_index: i32,
     pub(super) ti: TiKey,
+}
+
+/// When it is a task instance's turn: the quarter of an hour in which it was scheduled, less its
+/// points. So among those that were scheduled in one quarter the heavier goes first, each quarter
+/// of waiting makes up for one point, and after two days at the latest nothing new goes before it.
+/// It does not change while it waits, so that no line is ever sorted again.
+pub(super) fn turn(scheduled_at: Option<Timestamp>, weight: i32) -> i64 {
+    let quarter = scheduled_at.map_or(0, |at| at.as_second().div_euclid(POINT_SECS));
+    quarter - i64::from(weight.clamp(-POINTS_MAX, POINTS_MAX))
 }
 
 /// What can hold a scheduled task instance back.

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::Engine;
+use super::evaluate::Outlook;
 use super::event::PastWanted;
 pub(super) use super::run::Past;
 use super::run::Run;
@@ -24,8 +25,21 @@ pub(super) enum PastGate {
 }
 
 impl Engine {
+    /// What in the previous run holds back what is to become of a task instance: its start and,
+    /// with `wait_for_past_depends_before_skipping`, its skip.
+    pub(super) fn held_by_past(&self, run: &Run, slot: u32, outlook: &Outlook) -> Option<PastGate> {
+        let waits = match outlook {
+            Outlook::Runs => true,
+            Outlook::Skipped(_) => {
+                run.task(slot).is_some_and(|task| task.wait_for_past_depends_before_skipping)
+            }
+            _ => false,
+        };
+        if waits { self.past_gate(run, slot) } else { None }
+    }
+
     /// What in the previous run holds the task of a slot back, if anything.
-    pub(super) fn past_gate(&self, run: &Run, slot: u32) -> Option<PastGate> {
+    fn past_gate(&self, run: &Run, slot: u32) -> Option<PastGate> {
         let task = run.task(slot)?;
         // Airflow: the first run of a backfill looks at nothing.
         let is_first = run.in_lane.is_some_and(|in_lane| in_lane.ordinal == 1);

@@ -10,13 +10,13 @@ use jiff::Timestamp;
 
 use super::lane::InLane;
 use super::layout::{DECISION_PROFILE, Layout, Node};
-use super::line::{Gate, Rank};
+use super::line::{self, Gate, Rank};
 use super::transition::{DagRun, TaskInstance};
 use crate::dag::Task;
 use crate::ids::TaskId;
 use crate::operator::Place;
 use crate::record::{RunKey, TiKey, TiRow};
-use crate::state::{RunState, TaskState};
+use crate::state::{RunState, RunType, TaskState};
 use crate::trigger_rule::{Setups, Upstream};
 
 /// The worker name of attempts that are decided in the scheduler.
@@ -186,10 +186,27 @@ impl Run {
         }
     }
 
+    /// Why a task has no part in this run, if its own dates say so (Airflow: outside of them it has
+    /// no instance, except in a backfill).
+    pub(super) fn outside_dates(&self, task: &Task) -> Option<String> {
+        let row = self.cell.row();
+        let date = row.logical_date.filter(|_| row.run_type != RunType::Backfill)?;
+        let (key, limit) = match (task.start_date, task.end_date) {
+            (Some(start), _) if date < start => ("start_date", start),
+            (_, Some(end)) if date > end => ("end_date", end),
+            _ => return None,
+        };
+        Some(format!(
+            "it has no part in this run: its `{key}` is {}",
+            crate::time::isoformat(limit)
+        ))
+    }
+
     pub(super) fn rank(&self, slot: u32) -> Rank {
         let (run, ti) = (self.cell.row(), self.ti(slot).row());
         Rank {
             is_behind: self.in_lane.is_some_and(|in_lane| in_lane.is_behind),
+            turn: line::turn(ti.scheduled_at, ti.priority_weight),
             weight: -i64::from(ti.priority_weight),
             date: run.logical_date.unwrap_or(run.run_after).as_microsecond(),
             run: run.id,

@@ -3,6 +3,7 @@
 mod asset;
 mod backfill;
 mod clears;
+mod keys;
 mod limits;
 mod outcomes;
 mod random;

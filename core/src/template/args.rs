@@ -52,6 +52,11 @@ impl<'a> Args<'a> {
         }
     }
 
+    /// Whether an argument is given by its name.
+    pub(crate) fn has_named(&self, name: &str) -> bool {
+        self.named.as_ref().is_some_and(|named| named.has(name))
+    }
+
     /// The next argument, which must be given.
     pub(crate) fn require(&mut self, name: &str) -> Result<Value, Error> {
         match self.take(name)? {

@@ -12,7 +12,7 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Va
 
 use super::error::{Origin, RenderError, TemplateFault};
 use super::lookups_of::lookups_of;
-use super::rewrite::{Rewritten, parse_bounded, rewrite};
+use super::rewrite::{Rewritten, parse_bounded, readable, rewrite};
 use super::scope::{Root, Run, Scope};
 use super::temporal::fault;
 use super::{Limits, filters, growth, native, ops, shell, strings, value};
@@ -75,6 +75,7 @@ impl Renderer {
 
     /// Renders `text`; `name` is what errors call it (`dags/x.yaml: tasks.load.sql`).
     pub fn render(&self, name: &str, text: &str, scope: &Scope) -> Result<String, RenderError> {
+        let text = &*readable(text);
         if !is_template(text) {
             return Ok(without_final_newline(text).to_string());
         }
@@ -94,6 +95,7 @@ impl Renderer {
         text: &str,
         scope: &Scope,
     ) -> Result<String, RenderError> {
+        let text = &*readable(text);
         if !is_template(text) {
             return Ok(without_final_newline(text).to_string());
         }
@@ -160,6 +162,7 @@ impl Renderer {
         text: &str,
         scope: &Scope,
     ) -> Result<serde_json::Value, RenderError> {
+        let text = &*readable(text);
         if is_template(text) {
             return self.evaluate(name, text, scope);
         }
@@ -203,6 +206,7 @@ impl Renderer {
         text: &str,
         scope: &Scope,
     ) -> Result<serde_json::Value, RenderError> {
+        let text = &*readable(text);
         if !is_template(text) {
             return Ok(serde_json::Value::String(without_final_newline(text).to_string()));
         }
@@ -239,6 +243,7 @@ impl Renderer {
             let data = Arc::clone(&scope.data);
             env.set_loader(move |name| {
                 let Some(text) = data.files.get(name) else { return Ok(None) };
+                let text = &*readable(text);
                 let rewritten = if shell {
                     shell::rewrite_marked(name, text, &data, true)
                 } else {

@@ -6,13 +6,16 @@
     reason = "the engine hands rest arguments and values over by value"
 )]
 
-use minijinja::value::{Enumerator, Kwargs, Object, ObjectRepr, Rest};
-use minijinja::{Environment, Error, Value};
+use minijinja::filters;
+use minijinja::value::{Enumerator, Kwargs, Object, ObjectRepr, Rest, ValueKind};
+use minijinja::{Environment, Error, State, Value};
 
+use super::args::Args;
 use super::object::Temporal;
+use super::python_text;
 use super::temporal::moment::Moment;
 use super::temporal::{fault, format, parse, strftime};
-use super::value::{python_json, to_json};
+use super::value::{Dumps, dumps, to_json};
 
 /// The longest range, as in the engine.
 const MAX_RANGE: i64 = 100_000;
@@ -39,6 +42,20 @@ pub(crate) fn register(env: &mut Environment<'_>) {
     env.add_filter("center", |value: Value, width: usize| padded(&value.to_string(), width));
     env.add_filter("wordcount", |value: Value| value.to_string().split_whitespace().count());
     env.add_filter("format", formatted);
+    env.add_filter("int", int);
+    env.add_filter("float", float);
+    env.add_filter("default", default);
+    env.add_filter("d", default);
+    env.add_filter("e", escape);
+    env.add_filter("escape", escape);
+    env.add_filter("forceescape", force_escape);
+    env.add_filter("truncate", truncate);
+    env.add_filter("wordwrap", wordwrap);
+    env.add_filter("xmlattr", xmlattr);
+    env.add_filter("urlencode", urlencode);
+    env.add_test("callable", |value: Value| {
+        value.downcast_object_ref::<super::macros::Callable>().is_some()
+    });
     env.add_function("range", range);
 }
 
@@ -110,13 +127,16 @@ fn from_json_text(value: Value) -> Result<Value, Error> {
         })
 }
 
-/// `tojson` with the spacing of Python's `json.dumps`, and Jinja2's escapes for HTML.
-fn to_json_text(value: Value, indent: Option<usize>) -> Result<Value, Error> {
+/// `tojson` as Jinja2 has it: keys in order, letters beyond ASCII and HTML's own escaped.
+fn to_json_text(value: Value, indent: Option<usize>, named: Kwargs) -> Result<Value, Error> {
     let json = to_json(&value)?;
-    let text = match indent {
-        Some(_) => format!("{json:#}"),
-        None => python_json(&json),
+    let indent = match indent {
+        Some(indent) => Some(indent),
+        None => named.get::<Option<usize>>("indent")?,
     };
+    named.assert_all_used()?;
+    let indent = indent.map(|width| width.min(16));
+    let text = dumps(&json, Dumps { sort_keys: true, ensure_ascii: true, indent });
     let escaped = text
         .replace('<', "\\u003c")
         .replace('>', "\\u003e")
@@ -125,9 +145,224 @@ fn to_json_text(value: Value, indent: Option<usize>) -> Result<Value, Error> {
     Ok(Value::from_safe_string(escaped))
 }
 
+/// `int(default=0, base=10)`: what is no number gives the default.
+fn int(
+    state: &State<'_, '_>,
+    value: Value,
+    default: Option<Value>,
+    base: Option<u32>,
+    named: Kwargs,
+) -> Result<Value, Error> {
+    let default = match default {
+        Some(default) => default,
+        None => named.get::<Option<Value>>("default")?.unwrap_or_else(|| Value::from(0)),
+    };
+    let value = number_text(&value).unwrap_or(value);
+    filters::int(state, &value, Some(default), base, named)
+}
+
+/// `float(default=0.0)`: what is no number gives the default.
+fn float(
+    state: &State<'_, '_>,
+    value: Value,
+    default: Option<Value>,
+    named: Kwargs,
+) -> Result<Value, Error> {
+    let default = match default {
+        Some(default) => default,
+        None => named.get::<Option<Value>>("default")?.unwrap_or_else(|| Value::from(0.0)),
+    };
+    let value = number_text(&value).unwrap_or(value);
+    filters::float(state, &value, Some(default), named)
+}
+
+/// A number as Python reads it: blanks around it and single `_` between digits mean nothing.
+fn number_text(value: &Value) -> Option<Value> {
+    let text = value.as_str()?.trim();
+    let bytes = text.as_bytes();
+    let digit = |at: Option<&u8>| at.is_some_and(u8::is_ascii_alphanumeric);
+    let is_well = bytes.iter().enumerate().all(|(at, byte)| {
+        *byte != b'_' || (at > 0 && digit(bytes.get(at - 1)) && digit(bytes.get(at + 1)))
+    });
+    is_well.then(|| Value::from(text.replace('_', "")))
+}
+
+/// `default(value, boolean=false)`.
+fn default(
+    value: Value,
+    other: Option<Value>,
+    boolean: Option<bool>,
+    named: Kwargs,
+) -> Result<Value, Error> {
+    let other = match other {
+        Some(other) => Some(other),
+        None => named.get::<Option<Value>>("default_value")?,
+    };
+    let boolean = match boolean {
+        Some(boolean) => boolean,
+        None => named.get::<Option<bool>>("boolean")?.unwrap_or(false),
+    };
+    named.assert_all_used()?;
+    let is_missing = value.is_undefined() || (boolean && !value.is_true());
+    Ok(if is_missing { other.unwrap_or_else(|| Value::from("")) } else { value })
+}
+
+/// HTML's own letters as MarkupSafe escapes them.
+fn html(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('>', "&gt;")
+        .replace('<', "&lt;")
+        .replace('\'', "&#39;")
+        .replace('"', "&#34;")
+}
+
+fn escape(value: Value) -> Value {
+    if value.is_safe() { value } else { force_escape(value) }
+}
+
+fn force_escape(value: Value) -> Value {
+    Value::from_safe_string(html(&python_text::text(&value)))
+}
+
+/// `truncate(length=255, killwords=false, end='...', leeway=5)`.
+fn truncate(value: Value, args: Rest<Value>) -> Result<Value, Error> {
+    let mut args = Args::new("truncate", &args)?;
+    let length = args.int("length")?.unwrap_or(255);
+    let kills = args.flag("killwords", false)?;
+    let end = args.text("end")?.unwrap_or_else(|| "...".to_owned());
+    let leeway = args.int("leeway")?.unwrap_or(5);
+    args.finish()?;
+    let text = python_text::text(&value);
+    let letters: Vec<char> = text.chars().collect();
+    let size = |count: i64| usize::try_from(count).unwrap_or(0);
+    let (length, room) = (size(length), size(length) + size(leeway));
+    let ending = end.chars().count();
+    if length < ending {
+        return Err(fault(format!("truncate(): expected length >= {ending}, got {length}")));
+    }
+    if letters.len() <= room {
+        return Ok(value);
+    }
+    let kept: String = letters[..length - ending].iter().collect();
+    if kills {
+        return Ok(Value::from(kept + &end));
+    }
+    let words = kept.rsplit_once(' ').map_or(kept.as_str(), |(words, _)| words);
+    Ok(Value::from(format!("{words}{end}")))
+}
+
+/// `wordwrap(width=79, break_long_words=true, wrapstring='\n', break_on_hyphens=true)`.
+fn wordwrap(value: Value, args: Rest<Value>) -> Result<Value, Error> {
+    let mut args = Args::new("wordwrap", &args)?;
+    let width = usize::try_from(args.int("width")?.unwrap_or(79)).unwrap_or(0);
+    let breaks = args.flag("break_long_words", true)?;
+    let joiner = args.text("wrapstring")?.unwrap_or_else(|| "\n".to_owned());
+    args.flag("break_on_hyphens", true)?;
+    args.finish()?;
+    if width == 0 {
+        return Err(fault("wordwrap(): width must be 1 or more"));
+    }
+    let text = python_text::text(&value);
+    let lines: Vec<String> =
+        text.lines().map(|line| wrapped(line, width, breaks, &joiner)).collect();
+    Ok(Value::from(lines.join(&joiner)))
+}
+
+fn wrapped(line: &str, width: usize, breaks: bool, joiner: &str) -> String {
+    let mut rows: Vec<String> = vec![String::new()];
+    let mut used = 0;
+    for word in line.split_whitespace() {
+        let mut rest: Vec<char> = word.chars().collect();
+        let gap = usize::from(used > 0);
+        if used + gap + rest.len() > width && used > 0 && (rest.len() <= width || !breaks) {
+            rows.push(String::new());
+            used = 0;
+        }
+        while breaks && rest.len() > width {
+            let gap = usize::from(used > 0);
+            let room = width.saturating_sub(used + gap);
+            if room > 0 {
+                let row = rows.last_mut().expect("there is a row");
+                if gap > 0 {
+                    row.push(' ');
+                }
+                row.extend(rest.drain(..room));
+            }
+            rows.push(String::new());
+            used = 0;
+        }
+        let row = rows.last_mut().expect("there is a row");
+        if used > 0 && !rest.is_empty() {
+            row.push(' ');
+            used += 1;
+        }
+        used += rest.len();
+        row.extend(rest);
+    }
+    rows.retain(|row| !row.is_empty());
+    rows.join(joiner)
+}
+
+/// `xmlattr(autospace=true)`: attributes of an element; none and undefined are left out.
+fn xmlattr(value: Value, autospace: Option<bool>) -> Result<Value, Error> {
+    let mut parts = Vec::new();
+    for key in value.try_iter()? {
+        let item = value.get_item(&key)?;
+        if item.is_none() || item.is_undefined() {
+            continue;
+        }
+        let name = key.to_string();
+        if name.contains(|c: char| c.is_whitespace() || matches!(c, '/' | '>' | '=')) {
+            return Err(fault(format!("xmlattr: \"{name}\" cannot be the name of an attribute")));
+        }
+        parts.push(format!("{}=\"{}\"", html(&name), html(&python_text::text(&item))));
+    }
+    let text = parts.join(" ");
+    let space = if autospace.unwrap_or(true) && !text.is_empty() { " " } else { "" };
+    Ok(Value::from_safe_string(format!("{space}{text}")))
+}
+
+/// `urlencode`: a text, or the pairs of a map or list as a query.
+fn urlencode(value: Value) -> Result<Value, Error> {
+    let pair = |key: &Value, item: &Value| format!("{}={}", query_part(key), query_part(item));
+    if value.as_str().is_some() || value.kind() == ValueKind::Number {
+        return filters::urlencode(&value).map(Value::from);
+    }
+    let mut parts = Vec::new();
+    for item in value.try_iter()? {
+        if value.kind() == ValueKind::Map {
+            parts.push(pair(&item, &value.get_item(&item)?));
+        } else {
+            let (key, item) = (item.get_item_by_index(0)?, item.get_item_by_index(1)?);
+            parts.push(pair(&key, &item));
+        }
+    }
+    Ok(Value::from(parts.join("&")))
+}
+
+fn query_part(value: &Value) -> String {
+    let mut out = String::new();
+    for byte in python_text::text(value).bytes() {
+        match byte {
+            b' ' => out.push('+'),
+            b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            byte if byte.is_ascii_alphanumeric() => out.push(char::from(byte)),
+            byte => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
 fn formatted(layout: &str, args: Rest<Value>) -> Result<String, Error> {
-    super::growth::check_format(layout, &args)?;
-    minijinja::formatting::format(minijinja::formatting::FormatStyle::Printf, layout, &args)
+    if args.last().is_some_and(Value::is_kwargs) {
+        super::growth::check_format(layout, &args)?;
+        return minijinja::formatting::format(
+            minijinja::formatting::FormatStyle::Printf,
+            layout,
+            &args,
+        );
+    }
+    super::ops::printf(layout, args.0).map(|text| text.to_string())
 }
 
 fn padded(text: &str, width: usize) -> Result<String, Error> {
@@ -164,7 +399,7 @@ fn range(values: Rest<Value>) -> Result<Value, Error> {
 }
 
 #[derive(Clone, Copy)]
-struct PyRange {
+pub(crate) struct PyRange {
     start: i64,
     stop: i64,
     step: i64,

@@ -4,9 +4,10 @@
 //! passes may be combined once more without endangering the process.
 
 use minijinja::filters;
-use minijinja::value::{Kwargs, StringInput};
+use minijinja::value::{Kwargs, StringInput, ValueKind};
 use minijinja::{Environment, Error, State, Value};
 
+use super::python_text;
 use super::temporal::fault;
 use super::value::check_shape;
 
@@ -19,12 +20,12 @@ const MAX_WIDTH: usize = 999;
 
 /// Adds `__mr_part`, which `~` puts around its operands, and bounded forms of filters.
 pub(crate) fn register(env: &mut Environment<'_>) {
-    env.add_function("__mr_part", |value: Value| bounded(&value).map(|()| value));
+    env.add_function("__mr_part", |value: Value| part(&value));
     env.add_filter("string", |state: &State<'_, '_>, value: Value| {
-        bounded(&value)?;
+        let value = part(&value)?;
         filters::string(state, &value)
     });
-    env.add_filter("pprint", |value: Value| bounded(&value).map(|()| filters::pprint(&value)));
+    env.add_filter("pprint", |value: Value| bounded(&value).map(|()| python_text::repr(&value)));
     env.add_filter("join", join);
     env.add_filter("replace", replace);
     env.add_filter("indent", indent);
@@ -42,6 +43,16 @@ pub(crate) fn register(env: &mut Environment<'_>) {
             filters::slice(state, value, count, fill)
         },
     );
+}
+
+/// A value that becomes a part of a text: what Python prints in its own way is text already.
+fn part(value: &Value) -> Result<Value, Error> {
+    bounded(value)?;
+    let is_float = value.kind() == ValueKind::Number && !value.is_integer();
+    if is_float || python_text::is_container(value) {
+        return Ok(Value::from(python_text::text(value)));
+    }
+    Ok(value.clone())
 }
 
 /// Refuses a value that is too large to become a part of a text.
@@ -124,22 +135,50 @@ fn replace(
     value: StringInput<'_>,
     from: StringInput<'_>,
     to: StringInput<'_>,
+    count: Option<i64>,
 ) -> Result<Value, Error> {
     check_replacement(value.as_str(), from.as_str(), to.as_str())?;
+    if let Some(count) = count.and_then(|count| usize::try_from(count).ok()) {
+        return Ok(Value::from(value.as_str().replacen(from.as_str(), to.as_str(), count)));
+    }
     filters::replace(state, value, from, to)
 }
 
 fn indent(
     value: StringInput<'_>,
-    width: Option<usize>,
+    width: Option<Value>,
     first: Option<bool>,
     blank: Option<bool>,
     named: Kwargs,
 ) -> Result<Value, Error> {
+    if let Some(indention) = width.as_ref().and_then(Value::as_str) {
+        check_width(indention.len())?;
+        return Ok(Value::from(indented(
+            value.as_str(),
+            indention,
+            first == Some(true),
+            blank == Some(true),
+        )));
+    }
+    let width = width.map(usize::try_from).transpose()?;
     check_width(width.unwrap_or(0))?;
     if named.has("width") {
         check_width(named.peek("width")?)?;
     }
     bounded(&Value::from(value.as_str()))?;
     filters::indent(value, width, first, blank, named)
+}
+
+fn indented(text: &str, indention: &str, first: bool, blank: bool) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    for (index, line) in text.split('\n').enumerate() {
+        if index > 0 {
+            out.push('\n');
+        }
+        if (index > 0 || first) && (blank || !line.is_empty()) {
+            out.push_str(indention);
+        }
+        out.push_str(line);
+    }
+    out
 }

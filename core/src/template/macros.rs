@@ -19,7 +19,7 @@ use super::temporal::moment::{Moment, shift_days};
 use super::temporal::strftime::{cldr, strftime};
 use super::temporal::strptime::strptime;
 use super::temporal::{fault, humanize, locale, parse};
-use super::value::{from_json, python_json, to_json};
+use super::value::{Dumps, dumps, from_json, to_json};
 
 /// Every path below `macros`; a module and a class are paths with more below them.
 const PATHS: &[&str] = &[
@@ -280,10 +280,14 @@ fn module_function(run: &Run, path: &str, args: &mut Args<'_>) -> Result<Value, 
         "macros.json.dumps" => {
             let value = args.require("obj")?;
             let json = to_json(&value)?;
-            match args.named_int("indent")? {
-                Some(_) => Value::from(format!("{json:#}")),
-                None => Value::from(python_json(&json)),
-            }
+            let indent = args.named_int("indent")?.and_then(|width| usize::try_from(width).ok());
+            let flag = |value: Option<Value>, default: bool| value.map_or(default, |v| v.is_true());
+            let how = Dumps {
+                sort_keys: flag(args.take_named("sort_keys")?, false),
+                ensure_ascii: flag(args.take_named("ensure_ascii")?, true),
+                indent: indent.map(|width| width.min(16)),
+            };
+            Value::from(dumps(&json, how))
         }
         "macros.time.time" => Value::from(run.now()?.epoch_secs()?),
         "macros.time.strftime" => {

@@ -151,8 +151,29 @@ fn number(word: &str) -> Option<Number> {
     {
         return None;
     }
+    if let Some(number) = other_base(word, digits) {
+        return Some(number);
+    }
+    if digits.contains('_') {
+        let is_well = digits.split('_').all(|part| {
+            !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+        });
+        return if is_well { self::number(&word.replace('_', "")) } else { None };
+    }
     if whole {
         return word.strip_prefix('+').unwrap_or(word).parse::<i64>().ok().map(Number::from);
     }
     Number::from_f64(word.parse().ok()?)
+}
+
+/// `0x1f`, `0o17`, `0b101`.
+fn other_base(word: &str, digits: &str) -> Option<Number> {
+    let (base, rest) = match digits.get(..2)?.to_ascii_lowercase().as_str() {
+        "0x" => (16, &digits[2..]),
+        "0o" => (8, &digits[2..]),
+        "0b" => (2, &digits[2..]),
+        _ => return None,
+    };
+    let value = i64::from_str_radix(&rest.replace('_', ""), base).ok()?;
+    Some(Number::from(if word.starts_with('-') { -value } else { value }))
 }

@@ -67,7 +67,7 @@ impl Temporal {
             Temporal::Date(date) => date.to_string(),
             Temporal::Time(time) => format::clock(*time),
             Temporal::Delta(delta) => delta.text(),
-            Temporal::Interval(interval) => super::temporal::humanize::in_words(interval.parts()),
+            Temporal::Interval(interval) => interval.text(),
             Temporal::Relative(relative) => relative.text(),
             Temporal::Zone(zone) => zone_text(zone),
         }
@@ -180,16 +180,14 @@ impl fmt::Debug for Temporal {
         match self {
             Temporal::Moment(moment) => {
                 let wall = moment.wall();
-                write!(
-                    f,
-                    "DateTime({}, {}, {}, {}, {}, {}",
-                    wall.year(),
-                    wall.month(),
-                    wall.day(),
-                    wall.hour(),
-                    wall.minute(),
-                    wall.second()
-                )?;
+                let (is_plain, second) = (moment.zone().is_none(), wall.second());
+                let class = if is_plain { "datetime.datetime" } else { "DateTime" };
+                let (year, month, day) = (wall.year(), wall.month(), wall.day());
+                let (hour, minute) = (wall.hour(), wall.minute());
+                write!(f, "{class}({year}, {month}, {day}, {hour}, {minute}")?;
+                if !is_plain || second != 0 || moment.microsecond() != 0 {
+                    write!(f, ", {second}")?;
+                }
                 if moment.microsecond() != 0 {
                     write!(f, ", {}", moment.microsecond())?;
                 }

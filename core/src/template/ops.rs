@@ -99,6 +99,12 @@ fn multiply(state: &State<'_, '_>, left: &Value, right: &Value) -> Result<Value,
         (Some(_), Some(_)) => return Err(unsupported("*", left, right)),
         (None, None) => {
             check_repetition(left, right)?;
+            let negative = |value: &Value| value.as_i64().is_some_and(|count| count < 0);
+            for (text, count) in [(left, right), (right, left)] {
+                if text.as_str().is_some() && negative(count) {
+                    return Ok(Value::from(""));
+                }
+            }
             return native(state, "a * b", left, right);
         }
     };
@@ -158,12 +164,47 @@ fn modulo(state: &State<'_, '_>, left: &Value, right: &Value) -> Result<Value, E
             .checked()
             .map(|item| item.map(|item| printable(&item)))
             .collect::<Result<_, _>>()?;
-        check_format(layout, &items)?;
-        return format(FormatStyle::Printf, layout, &items).map(Value::from);
+        return printf(layout, items);
     }
-    let item = [printable(right)];
-    check_format(layout, &item)?;
-    format(FormatStyle::Printf, layout, &item).map(Value::from)
+    printf(layout, vec![printable(right)])
+}
+
+/// `layout % items`: `%d` cuts a number's fraction, and `%r` is Python's `repr()`.
+pub(crate) fn printf(layout: &str, mut items: Vec<Value>) -> Result<Value, Error> {
+    check_format(layout, &items)?;
+    let mut out = String::with_capacity(layout.len());
+    let mut next = 0;
+    let mut rest = layout;
+    while let Some(at) = rest.find('%') {
+        let (before, spec) = rest.split_at(at);
+        out.push_str(before);
+        let len = spec[1..]
+            .find(|c: char| c.is_ascii_alphabetic() || matches!(c, '%' | '('))
+            .map_or(spec.len(), |end| end + 2);
+        let (spec, after) = spec.split_at(len.min(spec.len()));
+        rest = after;
+        if let Some(item) = items.get_mut(next).filter(|_| !spec.ends_with(['%', '('])) {
+            next += 1;
+            let is_float = item.kind() == ValueKind::Number && !item.is_integer();
+            if spec.ends_with('r') || spec.ends_with('a') {
+                *item = Value::from(super::python_text::repr(item));
+                out.push_str(&spec[..spec.len() - 1]);
+                out.push('s');
+                continue;
+            }
+            if spec.ends_with(['d', 'i']) && is_float {
+                let whole = f64::try_from(item.clone()).unwrap_or_default().trunc();
+                if whole.abs() < 9e15 {
+                    #[expect(clippy::cast_possible_truncation, reason = "whole and small")]
+                    let whole = whole as i64;
+                    *item = Value::from(whole);
+                }
+            }
+        }
+        out.push_str(spec);
+    }
+    out.push_str(rest);
+    format(FormatStyle::Printf, &out, &items).map(Value::from)
 }
 
 fn negate(state: &State<'_, '_>, value: &Value) -> Result<Value, Error> {
@@ -263,6 +304,10 @@ fn sum(left: &Temporal, right: &Temporal) -> Option<Result<Value, Error>> {
 
 fn difference(left: &Temporal, right: &Temporal) -> Option<Result<Value, Error>> {
     Some(match (left, right) {
+        (Temporal::Moment(a), Temporal::Moment(b)) if a.zone().is_none() && b.zone().is_none() => {
+            // Those without a zone are Python's own (`macros.datetime`).
+            a.micros_since(b).map(|micros| Temporal::Delta(Delta(micros)).into())
+        }
         (Temporal::Moment(a), Temporal::Moment(b)) => Interval::between(b, a, false)
             .map(|interval| Temporal::Interval(Box::new(interval)).into()),
         (Temporal::Moment(moment), other) => moved(moment, other, true)?.map(Value::from),
@@ -271,7 +316,7 @@ fn difference(left: &Temporal, right: &Temporal) -> Option<Result<Value, Error>>
                 Moment::naive(date.to_datetime(jiff::civil::Time::midnight()))
             };
             Interval::between(&midnight(b), &midnight(a), false)
-                .map(|interval| Temporal::Interval(Box::new(interval)).into())
+                .map(|interval| Temporal::Interval(Box::new(interval.of_dates())).into())
         }
         (Temporal::Date(date), other) => {
             let midnight = Moment::naive(date.to_datetime(jiff::civil::Time::midnight()));

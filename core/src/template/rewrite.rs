@@ -5,6 +5,8 @@
 //! change, and [`Rewritten::original_offset`] maps a column back. It also bounds the depth that
 //! the engine's parser and compiler must recurse. It must not evaluate anything.
 
+use std::borrow::Cow;
+
 use minijinja::machinery::{Span, Token, ast, parse, tokenize};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Error, ErrorKind};
@@ -81,6 +83,56 @@ pub(crate) fn parse_bounded<'a>(name: &'a str, text: &'a str) -> Result<Parsed<'
     };
     check_bounds(&tokens)?;
     Ok(Parsed { tree: parse(text, name, SyntaxConfig::default())?, tokens })
+}
+
+/// A template's text as the engine can read it, with every place where it was: `\r\n` is `\n` (as
+/// Jinja2 reads it), and a plus sign before a number, which the engine does not know, is a blank.
+pub(crate) fn readable(text: &str) -> Cow<'_, str> {
+    let text = if text.contains('\r') {
+        Cow::from(text.replace("\r\n", "\n").replace('\r', "\n"))
+    } else {
+        Cow::from(text)
+    };
+    if !text.contains('+') {
+        return text;
+    }
+    let Some(signs) = plus_signs(&text) else { return text };
+    if signs.is_empty() {
+        return text;
+    }
+    let mut bytes = text.into_owned();
+    for at in signs {
+        bytes.replace_range(at..=at, " ");
+    }
+    Cow::from(bytes)
+}
+
+/// Where a plus is a sign; none when the text cannot be read at all.
+fn plus_signs(text: &str) -> Option<Vec<usize>> {
+    let mut signs = Vec::new();
+    let mut is_operand = false;
+    for found in tokenize(text, false, SyntaxConfig::default()) {
+        let (token, span) = found.ok()?;
+        if matches!(token, Token::Plus) && !is_operand {
+            signs.push(start_of(span));
+        }
+        is_operand = match token {
+            Token::Ident(word) => !matches!(
+                word,
+                "not" | "and" | "or" | "if" | "else" | "elif" | "is" | "in" | "set" | "do" | "for"
+            ),
+            Token::Str(_)
+            | Token::String(_)
+            | Token::Int(_)
+            | Token::Int128(_)
+            | Token::Float(_)
+            | Token::BracketClose
+            | Token::ParenClose
+            | Token::BraceClose => true,
+            _ => false,
+        };
+    }
+    Some(signs)
 }
 
 /// Rewrites the operators of a template.

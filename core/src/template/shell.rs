@@ -76,7 +76,7 @@ fn marked(kind: char, value: Value) -> Result<Value, Error> {
     if value.is_undefined() {
         return Ok(value);
     }
-    let text = super::value::python_text(&value);
+    let text = super::python_text::text(&value);
     let text = without_marks(&text);
     if text.contains([INPUT, QUOTED, END]) {
         return Err(fault("a value from the run's input contains a Unicode noncharacter"));

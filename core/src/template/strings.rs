@@ -98,12 +98,28 @@ fn text_method(text: &str, method: &str, values: &[Value]) -> Result<Option<Valu
             Value::from(text[..at].chars().count())
         }
         "swapcase" => Value::from(text.chars().map(swapped).collect::<String>()),
-        "casefold" => Value::from(text.to_lowercase()),
+        "casefold" => Value::from(text.to_lowercase().replace('ß', "ss")),
+        "title" => Value::from(titled(text)),
+        "istitle" => Value::from(text.chars().any(char::is_alphabetic) && titled(text) == text),
+        "isidentifier" => {
+            let starts = text.starts_with(|c: char| c.is_alphabetic() || c == '_');
+            Value::from(starts && text.chars().all(|c| c.is_alphanumeric() || c == '_'))
+        }
+        "isprintable" => Value::from(text.chars().all(super::python_text::is_printable)),
+        "split" if args.has_named("maxsplit") || args.has_named("sep") => split(text, &mut args)?,
         "isdecimal" => Value::from(!text.is_empty() && text.chars().all(|c| c.is_ascii_digit())),
-        "expandtabs" => Value::from(text.replace('\t', "        ")),
+        "expandtabs" => {
+            let size = args.int("tabsize")?.unwrap_or(8).clamp(0, 100);
+            Value::from(expanded(text, usize::try_from(size).unwrap_or(0)))
+        }
         "encode" => Value::from_bytes(text.as_bytes().to_vec()),
         "format" => {
             super::growth::check_format(text, values)?;
+            if let Some(filled) = super::braces::filled(text, values)? {
+                use minijinja::formatting::{FormatStyle, format};
+                return format(FormatStyle::StrFormat, &filled, values)
+                    .map(|text| Some(text.into()));
+            }
             return Ok(None);
         }
         "join" => {
@@ -197,6 +213,66 @@ fn rsplit(text: &str, args: &mut Args<'_>) -> Result<Value, Error> {
     };
     parts.reverse();
     Ok(parts.into_iter().map(Value::from).collect())
+}
+
+/// `split(sep=None, maxsplit=-1)`.
+fn split(text: &str, args: &mut Args<'_>) -> Result<Value, Error> {
+    let separator = args.text("sep")?;
+    let limit = args.int("maxsplit")?.and_then(|limit| usize::try_from(limit).ok());
+    let count = limit.map_or(usize::MAX, |limit| limit.saturating_add(1));
+    let parts: Vec<&str> = match &separator {
+        Some(separator) => text.splitn(count, separator.as_str()).collect(),
+        None => {
+            let mut parts = Vec::new();
+            let mut rest = text.trim();
+            while !rest.is_empty() {
+                let end = rest.find(char::is_whitespace).filter(|_| parts.len() + 1 < count);
+                let (word, more) = rest.split_at(end.unwrap_or(rest.len()));
+                parts.push(word);
+                rest = more.trim_start();
+            }
+            parts
+        }
+    };
+    Ok(parts.into_iter().map(Value::from).collect())
+}
+
+/// Each run of letters with a capital first, as Python's `title`: an apostrophe ends a run.
+fn titled(text: &str) -> String {
+    let mut after_letter = false;
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if after_letter {
+            out.extend(letter.to_lowercase());
+        } else {
+            out.extend(letter.to_uppercase());
+        }
+        after_letter = letter.is_alphabetic();
+    }
+    out
+}
+
+fn expanded(text: &str, size: usize) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut column = 0;
+    for letter in text.chars() {
+        match letter {
+            '\t' => {
+                let blanks = if size == 0 { 0 } else { size - column % size };
+                out.extend(std::iter::repeat_n(' ', blanks));
+                column += blanks;
+            }
+            '\n' | '\r' => {
+                out.push(letter);
+                column = 0;
+            }
+            letter => {
+                out.push(letter);
+                column += 1;
+            }
+        }
+    }
+    out
 }
 
 fn swapped(c: char) -> char {

@@ -2,9 +2,12 @@
 //!
 //! Owns conversions only.
 
+use std::fmt::Write as _;
+
 use minijinja::value::{Serde, ValueKind};
 use minijinja::{Error, Output, State, Value};
 
+use super::python_text;
 use super::temporal::fault;
 
 /// How deep a printed or returned value may be nested.
@@ -61,25 +64,19 @@ pub(crate) fn write_python(
     state: &mut State<'_, '_>,
     value: &Value,
 ) -> Result<(), Error> {
-    if value.kind() == ValueKind::Number
-        && !value.is_integer()
-        && let Ok(number) = f64::try_from(value.clone())
-    {
-        out.write_str(&python_float(number))?;
+    let is_float = value.kind() == ValueKind::Number && !value.is_integer();
+    if is_float {
+        out.write_str(&python_text::text(value))?;
         return Ok(());
     }
     check_shape(value)?;
-    minijinja::escape_formatter(out, state, value)
-}
-
-/// Python's `str()` of a value.
-pub(crate) fn python_text(value: &Value) -> String {
-    match f64::try_from(value.clone()) {
-        Ok(number) if value.kind() == ValueKind::Number && !value.is_integer() => {
-            python_float(number)
-        }
-        _ => value.to_string(),
+    if python_text::is_container(value)
+        && matches!(state.auto_escape(), minijinja::AutoEscape::None)
+    {
+        out.write_str(&python_text::repr(value))?;
+        return Ok(());
     }
+    minijinja::escape_formatter(out, state, value)
 }
 
 /// Python's `repr()` of a float: `0.5`, `1e+20`, `1e-07`, `nan`.
@@ -100,40 +97,101 @@ pub(crate) fn python_float(number: f64) -> String {
     format!("{digits}e{sign}{exponent:0>2}")
 }
 
-/// JSON as Python's `json.dumps` spaces it: `{"a": 1, "b": [1, 2]}`.
+/// How Python's `json.dumps` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Dumps {
+    /// Whether keys are in order.
+    pub(crate) sort_keys: bool,
+    /// Whether letters beyond ASCII are escaped.
+    pub(crate) ensure_ascii: bool,
+    /// Blanks of each level; one line without.
+    pub(crate) indent: Option<usize>,
+}
+
+impl Default for Dumps {
+    fn default() -> Self {
+        Self { sort_keys: false, ensure_ascii: true, indent: None }
+    }
+}
+
+/// JSON as Python's `json.dumps` writes it: `{"a": 1, "b": [1, 2]}`.
 pub(crate) fn python_json(json: &serde_json::Value) -> String {
+    dumps(json, Dumps { ensure_ascii: false, ..Dumps::default() })
+}
+
+/// The same with options.
+pub(crate) fn dumps(json: &serde_json::Value, how: Dumps) -> String {
     let mut out = String::new();
-    write_json(&mut out, json);
+    write_json(&mut out, json, how, 0);
     out
 }
 
-fn write_json(out: &mut String, json: &serde_json::Value) {
+fn write_json(out: &mut String, json: &serde_json::Value, how: Dumps, depth: usize) {
     match json {
         serde_json::Value::Array(items) => {
             out.push('[');
             for (index, item) in items.iter().enumerate() {
-                if index > 0 {
-                    out.push_str(", ");
-                }
-                write_json(out, item);
+                next_item(out, how, depth + 1, index);
+                write_json(out, item, how, depth + 1);
             }
+            last_item(out, how, depth, items.is_empty());
             out.push(']');
         }
         serde_json::Value::Object(map) => {
             out.push('{');
-            for (index, (key, value)) in map.iter().enumerate() {
-                if index > 0 {
-                    out.push_str(", ");
-                }
-                out.push_str(&serde_json::Value::from(key.as_str()).to_string());
-                out.push_str(": ");
-                write_json(out, value);
+            let mut pairs: Vec<_> = map.iter().collect();
+            if how.sort_keys {
+                pairs.sort_by_key(|(key, _)| key.as_str());
             }
+            for (index, (key, value)) in pairs.into_iter().enumerate() {
+                next_item(out, how, depth + 1, index);
+                write_json_text(out, key, how);
+                out.push_str(": ");
+                write_json(out, value, how, depth + 1);
+            }
+            last_item(out, how, depth, map.is_empty());
             out.push('}');
         }
         serde_json::Value::Number(number) if number.is_f64() => {
             out.push_str(&python_float(number.as_f64().unwrap_or_default()));
         }
+        serde_json::Value::String(text) => write_json_text(out, text, how),
         scalar => out.push_str(&scalar.to_string()),
+    }
+}
+
+fn next_item(out: &mut String, how: Dumps, depth: usize, index: usize) {
+    match how.indent {
+        Some(width) => {
+            out.push_str(if index > 0 { ",\n" } else { "\n" });
+            out.extend(std::iter::repeat_n(' ', width * depth));
+        }
+        None if index > 0 => out.push_str(", "),
+        None => {}
+    }
+}
+
+fn last_item(out: &mut String, how: Dumps, depth: usize, is_empty: bool) {
+    if let Some(width) = how.indent.filter(|_| !is_empty) {
+        out.push('\n');
+        out.extend(std::iter::repeat_n(' ', width * depth));
+    }
+}
+
+fn write_json_text(out: &mut String, text: &str, how: Dumps) {
+    let quoted = serde_json::Value::from(text).to_string();
+    if !how.ensure_ascii || text.is_ascii() {
+        out.push_str(&quoted);
+        return;
+    }
+    for letter in quoted.chars() {
+        if letter.is_ascii() {
+            out.push(letter);
+            continue;
+        }
+        for unit in letter.encode_utf16(&mut [0; 2]) {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "\\u{unit:04x}");
+        }
     }
 }

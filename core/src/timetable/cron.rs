@@ -4,6 +4,8 @@
 //! uses it: 5 to 7 fields, the sixth is seconds and the seventh years; day of month and day of
 //! week match either-or when both are restricted.
 
+use std::sync::Arc;
+
 use jiff::civil::Date;
 
 use super::cron_error::{CronError, CronErrorKind};
@@ -25,6 +27,8 @@ pub struct Cron {
     pub(super) years: FieldSet,
     /// Ticks are looked for in steps of seconds: there is a sixth field.
     has_seconds: bool,
+    /// Days without ticks, ascending.
+    pub(super) except: Arc<[Date]>,
 }
 
 impl Cron {
@@ -60,11 +64,18 @@ impl Cron {
             seconds: next(|| FieldSet::single(0)),
             years: next(FieldSet::any),
             has_seconds: fields.len() > 5,
+            except: Arc::default(),
         };
         cron.check_weekday_mix(&fields)?;
         cron.check_day_conflict(&fields)?;
         cron.check_fires(&fields)?;
         Ok(cron)
+    }
+
+    /// Has no ticks on some days: holidays. Ascending and without duplicates. A cron with data
+    /// intervals has longer ones there.
+    pub fn leave_out(&mut self, days: &[Date]) {
+        self.except = days.into();
     }
 
     /// The text as the author wrote it.

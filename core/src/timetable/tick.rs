@@ -79,6 +79,9 @@ impl Cron {
     /// The day rule. Either-or when neither day field holds a `*` (Vixie cron); `#`, `L5` and `W`
     /// are not either-or, and `check_day_conflict` has refused where that would surprise.
     fn day_matches(&self, date: Date) -> bool {
+        if self.except.binary_search(&date).is_ok() {
+            return false;
+        }
         let (by_month, by_week) = (self.month_day_matches(date), self.weekday_matches(date));
         if self.days.star || self.weekdays.star {
             by_month && by_week

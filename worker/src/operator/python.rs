@@ -148,6 +148,7 @@ async fn step(context: &Context, program: PathBuf, args: Vec<OsString>) -> Resul
         cwd: context.folder.path().to_owned(),
         grace: context.settings.kill_grace,
         umask: context.settings.umask,
+        account: None,
     };
     let end = process::run(spec, &context.log, &context.stop, |_| {})
         .await

@@ -10,6 +10,7 @@ use super::Context;
 use crate::assets;
 use crate::environment::{self, Variables};
 use crate::folder::Note;
+use crate::process::account::Account;
 use crate::process::{self, MARKER, ProcessEnd, ProcessSpec, scan};
 use crate::report::{Failure, Report};
 use crate::xcom;
@@ -40,6 +41,11 @@ pub(crate) fn shell_command(context: &Context, command: &str) -> Result<Vec<OsSt
     if command.len() <= ARGUMENT_BYTES_MAX {
         return Ok(vec![shell.into(), "-c".into(), command.into()]);
     }
+    if context.task().run_as_user.is_some() {
+        return Err(Failure::for_good(
+            "the command is too long for `run_as_user`; put it into a script and run that",
+        ));
+    }
     let script = context.folder.path().join("command.sh");
     std::fs::write(&script, command)
         .map_err(|error| Failure::lost(format!("command file: {error}")))?;
@@ -48,7 +54,8 @@ pub(crate) fn shell_command(context: &Context, command: &str) -> Result<Vec<OsSt
 
 /// Runs the process of a task and says how it ended.
 pub(crate) async fn run(context: &Context, launch: Launch) -> Result<Report, Failure> {
-    let end = run_process(context, &launch).await?;
+    let place = Place::of(context).await?;
+    let end = run_process(context, &launch, &place).await?;
     if let Some(reason) = &end.stopped {
         return Err(Failure::stopped(reason).exit_code(end.exit_code));
     }
@@ -62,10 +69,10 @@ pub(crate) async fn run(context: &Context, launch: Launch) -> Result<Report, Fai
         _ => Report::from(Failure::failed(failure(&end))),
     }
     .exit_code(Some(end.exit_code));
-    report.metrics = metrics(context, context.folder.path());
-    report.assets = assets(context, &report, context.folder.path());
+    report.metrics = metrics(context, &place.folder);
+    report.assets = assets(context, &report, &place.folder);
     if report.is_success() && wants_output(context) {
-        let value = xcom::output(context.folder.path(), &context.log.redactor(), &end.last_line)
+        let value = xcom::output(&place.folder, &context.log.redactor(), &end.last_line)
             .map_err(|problem| Failure::failed(problem).exit_code(end.exit_code))?;
         report.return_value = Some(value);
     }
@@ -119,9 +126,36 @@ fn wants_output(context: &Context) -> bool {
     context.task().do_xcom_push || context.task().operator != "bash"
 }
 
-async fn run_process(context: &Context, launch: &Launch) -> Result<ProcessEnd, Failure> {
-    let variables = variables(context, launch)?;
-    let cwd = working_directory(context, launch.cwd.as_deref())?;
+/// Under which account a process runs, and the folder of its files.
+struct Place {
+    account: Option<Account>,
+    folder: PathBuf,
+}
+
+impl Place {
+    async fn of(context: &Context) -> Result<Self, Failure> {
+        let own = || context.folder.path().to_owned();
+        let Some(name) = &context.task().run_as_user else {
+            return Ok(Self { account: None, folder: own() });
+        };
+        let account = Account::find(name).await.map_err(Failure::for_good)?;
+        let folder = if account.is_other() {
+            let lent = context.folder.lend(account.uid, account.gid);
+            lent.map_err(|error| Failure::lost(format!("folder of {name}: {error}")))?
+        } else {
+            own()
+        };
+        Ok(Self { account: Some(account), folder })
+    }
+}
+
+async fn run_process(
+    context: &Context,
+    launch: &Launch,
+    place: &Place,
+) -> Result<ProcessEnd, Failure> {
+    let variables = variables(context, launch, place)?;
+    let cwd = working_directory(context, launch.cwd.as_deref(), place)?;
     let spec = ProcessSpec {
         program: launch.program.clone(),
         args: launch.args.clone(),
@@ -129,6 +163,7 @@ async fn run_process(context: &Context, launch: &Launch) -> Result<ProcessEnd, F
         cwd: cwd.clone(),
         grace: context.settings.kill_grace,
         umask: context.settings.umask,
+        account: place.account.clone(),
     };
     let started = |pid| note_process(context, pid);
     process::run(spec, &context.log, &context.stop, started).await.map_err(|error| {
@@ -159,9 +194,9 @@ fn note_process(context: &Context, pid: i32) {
     }
 }
 
-fn variables(context: &Context, launch: &Launch) -> Result<Variables, Failure> {
+fn variables(context: &Context, launch: &Launch, place: &Place) -> Result<Variables, Failure> {
     let task = context.task();
-    let folder = context.folder.path();
+    let folder = &place.folder;
     let mut given = Variables::new();
     if let Some(file) = &context.env_file {
         let path = std::path::Path::new(&context.assignment.dag.folder).join(file);
@@ -171,6 +206,9 @@ fn variables(context: &Context, launch: &Launch) -> Result<Variables, Failure> {
     given.extend(launch.variables.clone());
     let own = environment::public();
     let mut variables = environment::inherited(own, task.append_env, !given.is_empty());
+    if let Some(account) = &place.account {
+        variables.extend(environment::of_account(account));
+    }
     variables.extend(environment::ids(&context.assignment));
     variables.extend(given);
     let marker = context.settings.marker(context.assignment.key);
@@ -187,7 +225,11 @@ fn variables(context: &Context, launch: &Launch) -> Result<Variables, Failure> {
     Ok(variables)
 }
 
-fn working_directory(context: &Context, cwd: Option<&str>) -> Result<PathBuf, Failure> {
+fn working_directory(
+    context: &Context,
+    cwd: Option<&str>,
+    place: &Place,
+) -> Result<PathBuf, Failure> {
     match cwd {
         Some(cwd) => {
             let path = std::path::Path::new(&context.assignment.dag.folder).join(cwd);
@@ -200,6 +242,7 @@ fn working_directory(context: &Context, cwd: Option<&str>) -> Result<PathBuf, Fa
                 )))
             }
         }
+        None if place.account.as_ref().is_some_and(Account::is_other) => Ok(place.folder.clone()),
         None => context
             .folder
             .scratch()

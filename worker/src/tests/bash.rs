@@ -166,3 +166,42 @@ async fn what_a_task_says_of_its_outlets_is_read() {
     assert_eq!(worker.run(bash(2, command)).await.assets.len(), 0, "it has no outlets");
     worker.stop().await;
 }
+
+/// As root, the process has the account with its groups and its home, a folder of its own, and
+/// nothing of root's; without root the task fails and says why.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_may_have_another_account() {
+    let worker = TestWorker::start();
+    let under = |ti, user: &str, command: &str| {
+        with_task(bash(ti, command), |task| task.run_as_user = Some(user.to_owned()))
+    };
+    let show = r#"touch mine; echo noise; echo "[\"$(id -un)\", \"$(id -Gn)\", \"$HOME\", \"$USER\", \"$(stat -c %U mine)\"]" > "$MILLRACE_XCOM""#;
+    let result = worker.run(under(1, "nobody", show)).await;
+    let reason = result.reason.clone().unwrap_or_default();
+    if rustix::process::geteuid().is_root() {
+        assert_eq!(result.outcome, Outcome::Success, "{reason}");
+        let expected = json!(["nobody", "nogroup", "/nonexistent", "nobody", "nobody"]);
+        assert_eq!(result.xcoms.get("return_value"), Some(&expected));
+        let stolen = r#"cat /etc/shadow; ln -s /etc/shadow "$MILLRACE_XCOM"; echo '"own"'"#;
+        let result = worker.run(under(2, "nobody", stolen)).await;
+        assert_eq!(result.outcome, Outcome::Failed, "no link is followed");
+        assert_eq!(result.xcoms.get("return_value"), None);
+        assert!(worker.link.log(key(2)).contains("Permission denied"));
+        let ours = format!("millrace-{}", key(1));
+        let is_ours =
+            |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with(&ours);
+        until("its folder is gone", || {
+            let mut left = std::fs::read_dir(std::env::temp_dir()).expect("reads").flatten();
+            (!left.any(|entry| is_ours(&entry))).then_some(())
+        })
+        .await;
+    } else {
+        assert_eq!(result.outcome, Outcome::FailedForGood);
+        assert!(reason.contains("needs a worker that runs as root"), "{reason}");
+    }
+    let result = worker.run(under(3, "no-such-account", "true")).await;
+    assert_eq!(result.outcome, Outcome::FailedForGood);
+    let reason = result.reason.unwrap_or_default();
+    assert!(reason.contains("has no account \"no-such-account\""), "{reason}");
+    worker.stop().await;
+}

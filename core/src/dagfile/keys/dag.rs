@@ -14,8 +14,9 @@ pub static DAG_KEYS: &[Key] = &[
         "schedule",
         KeyKind::Own,
         "when it runs: a cron expression, a preset such as `@daily`, `{every: 30m}`, \
-         `{cron: [a, b]}`, assets (`{assets: [a, b]}` is all of them, `{assets: {any: [a, b]}}` any; \
-         beside `cron` or `every` both start it), or null for never by itself",
+         `{cron: [a, b]}`, `{cron: a, except: holidays.txt}`, `{events: [2025-01-31T09:00]}`, assets \
+         (`{assets: [a, b]}` is all of them, `{assets: {any: [a, b]}}` any; beside `cron` or `every` \
+         both start it), or null for never by itself",
     )
     .aliases(&["schedule_interval"]),
     Key::new("timezone", KeyKind::Text, "the zone of the cron expression and of dates without one"),

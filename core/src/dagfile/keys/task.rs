@@ -42,6 +42,12 @@ pub static TASK_KEYS: &[Key] = &[
     Key::new("max_retry_delay", KeyKind::Duration, "the longest delay under backoff")
         .aliases(&["max_retry_delay_sec"]),
     Key::new("no_retry_exit_codes", KeyKind::Own, "exit codes after which no try is made"),
+    Key::new(
+        "retry_policy",
+        KeyKind::Own,
+        "rules of which the first that holds says what a failure leads to: \
+         `[{exit_code: [2, 3], then: fail}, {reason: refused, then: retry, delay: 30s}]`",
+    ),
     Key::new("execution_timeout", KeyKind::Duration, "the limit of one try")
         .aliases(&["execution_timeout_sec"]),
     Key::new(
@@ -54,6 +60,13 @@ pub static TASK_KEYS: &[Key] = &[
         KeyKind::Bool,
         "whether also what is directly downstream of it there must be done (false)",
     ),
+    Key::new(
+        "wait_for_past_depends_before_skipping",
+        KeyKind::Bool,
+        "whether it waits for the past also before it is skipped (false)",
+    ),
+    Key::new("start_date", KeyKind::Instant, "it has no part in runs with an earlier logical date"),
+    Key::new("end_date", KeyKind::Instant, "it has no part in runs with a later logical date"),
     Key::new("pool", KeyKind::Own, "the pool whose slots it takes, or several: {gpu: 1, db: 2}"),
     Key::new("pool_slots", KeyKind::Int(1, 1_000_000), "how many slots it takes (1)"),
     Key::new(
@@ -87,6 +100,16 @@ pub static TASK_KEYS: &[Key] = &[
     Key::new("env_file", KeyKind::Text, "a file of variables"),
     Key::new("do_xcom_push", KeyKind::Bool, "whether its output becomes an XCom (true)"),
     Key::new(
+        "multiple_outputs",
+        KeyKind::Bool,
+        "whether each key of its output, which must be a map, is an XCom too (false)",
+    ),
+    Key::new(
+        "run_as_user",
+        KeyKind::Text,
+        "the account of its process; the worker must run as root",
+    ),
+    Key::new(
         "inlets",
         KeyKind::Own,
         "the assets that it reads: names, or `{asset: name, uri, group, extra}`",
@@ -113,6 +136,11 @@ pub static TASK_KEYS: &[Key] = &[
         KeyKind::Own,
         "whether it is a teardown task, or the setups that it undoes",
     ),
+    Key::new(
+        "on_failure_fail_dagrun",
+        KeyKind::Bool,
+        "whether a failure of this teardown fails the run, besides its other tasks (false)",
+    ),
     Key::new("task_group_name", KeyKind::Text, "the group that it belongs to")
         .aliases(&["task_group", "task_group_id"]),
     Key::silent("doc_json", "a page about it, as JSON"),
@@ -126,15 +154,15 @@ pub static TASK_KEYS: &[Key] = &[
     Key::silent("allow_nested_operators", "a setting of Airflow's Python tasks"),
     Key::later("expand", "one instance for each element of a list"),
     Key::later("partial", "the keys that all instances of `expand` share"),
-    Key::later("cache", "reuse of an earlier result for the same input"),
-    Key::later("compensate", "what undoes the task when a later one fails"),
+    Key::later(
+        "cache",
+        "reuse of an earlier result for the same input; until then let the command look whether its result is there",
+    ),
+    Key::later(
+        "compensate",
+        "what undoes the task when a later one fails; until then a task with `trigger_rule: one_failed`, or a teardown, does that",
+    ),
     Key::later("max_active_tis_per_dagrun", "the most instances of it at once in one run"),
-    Key::later("run_as_user", "the account under which it runs"),
-    Key::later("multiple_outputs", "one XCom for each key of its output"),
-    Key::later("wait_for_past_depends_before_skipping", "waits for the past before it is skipped"),
-    Key::later("retry_policy", "which failures are tried again"),
-    Key::later("start_date", "no instance before it"),
-    Key::later("end_date", "no instance after it"),
     Key::foreign("ignore_first_depends_on_past", "the first run of a DAG never waits for the past"),
     Key::foreign("email", "use `on_failure_callback: [{email: {to: …}}]`"),
     Key::foreign("email_on_failure", "use `on_failure_callback: [{email: {to: …}}]`"),

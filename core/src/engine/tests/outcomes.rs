@@ -64,9 +64,7 @@ fn vector_task(spec: &Value) -> Task {
         "teardown" => {
             task.is_teardown = true;
             task.trigger_rule = TriggerRule::AllDoneSetupSuccess;
-            if spec["on_failure_fail_dagrun"] == json!(true) {
-                task.config.insert("on_failure_fail_dagrun".to_owned(), json!(true));
-            }
+            task.on_failure_fail_dagrun = spec["on_failure_fail_dagrun"] == json!(true);
         }
         _ => {}
     }

@@ -87,9 +87,9 @@ pub(super) fn interval_attribute(interval: &Interval, name: &str) -> Option<Valu
         "remaining_days" => Value::from(parts.days % 7),
         "hours" => Value::from(parts.hours),
         "minutes" => Value::from(parts.minutes),
-        "seconds" => Value::from(interval.delta().seconds()),
-        "remaining_seconds" => Value::from(parts.seconds),
-        "microseconds" => Value::from(parts.micros),
+        "seconds" => Value::from(interval.delta().0 % DAY_MICROS / SECOND_MICROS),
+        "remaining_seconds" => Value::from(interval.delta().0 % MINUTE_MICROS / SECOND_MICROS),
+        "microseconds" => Value::from(interval.delta().0 % SECOND_MICROS),
         "invert" => Value::from(interval.delta().0 < 0),
         _ => return None,
     })
@@ -160,11 +160,16 @@ pub(super) fn call_interval(
         "in_seconds" => Value::from(micros / SECOND_MICROS),
         "in_minutes" => Value::from(micros / MINUTE_MICROS),
         "in_hours" => Value::from(micros / HOUR_MICROS),
-        "in_days" => Value::from(micros / DAY_MICROS),
-        "in_weeks" => Value::from(micros / DAY_MICROS / 7),
+        "in_days" => Value::from(parts.total_days),
+        "in_weeks" => Value::from(parts.total_days / 7),
         "in_months" => Value::from(parts.years * 12 + parts.months),
         "in_years" => Value::from(parts.years),
-        "in_words" => Value::from(humanize::in_words(parts)),
+        "in_words" => {
+            let locale = args.text("locale")?;
+            let separator = args.text("separator")?;
+            let separator = separator.as_deref().unwrap_or(" ");
+            Value::from(humanize::in_words(parts, locale.as_deref(), separator)?)
+        }
         "as_timedelta" | "as_duration" => Temporal::Delta(interval.delta()).into(),
         "range" => {
             let unit = args.require_text("unit")?;

@@ -45,6 +45,7 @@ pub(super) fn attribute(moment: &Moment, name: &str) -> Option<Value> {
             .offset()
             .map_or(Value::from(()), |offset| Value::from(f64::from(offset.seconds()) / 3600.0)),
         "int_timestamp" => Value::from(moment.epoch_micros().ok()?.div_euclid(SECOND_MICROS)),
+        "fold" => Value::from(i64::from(!moment.is_first_of_two())),
         "float_timestamp" => Value::from(moment.epoch_secs().ok()?),
         _ => return None,
     })
@@ -73,6 +74,11 @@ pub(super) fn call(
         "strftime" | "__format__" => {
             Value::from(strftime::strftime(moment, &args.require_text("format")?)?)
         }
+        "isoformat" => {
+            let separator = args.text("sep")?.unwrap_or_else(|| "T".to_owned());
+            let precision = args.text("timespec")?;
+            Value::from(format::isoformat_as(moment, &separator, precision.as_deref())?)
+        }
         "format" => {
             let tokens = args.require_text("fmt")?;
             Value::from(format::with_tokens(moment, &tokens, args.text("locale")?.as_deref())?)
@@ -90,9 +96,9 @@ pub(super) fn call(
 fn plain(moment: &Moment, method: &str) -> Result<Option<Value>, Error> {
     let date = moment.date();
     Ok(Some(match method {
-        "isoformat" | "for_json" => Value::from(format::isoformat(moment)),
+        "for_json" => Value::from(format::isoformat(moment)),
         "date" => Temporal::Date(date).into(),
-        "time" => Temporal::Time(moment.wall().time()).into(),
+        "time" | "timetz" => Temporal::Time(moment.wall().time()).into(),
         "naive" => moment.without_zone().into(),
         "timestamp" => Value::from(moment.epoch_secs()?),
         "weekday" => Value::from(calendar::weekday_index(date)),
@@ -113,10 +119,19 @@ fn plain(moment: &Moment, method: &str) -> Result<Option<Value>, Error> {
         "utcoffset" => moment.offset().map_or(Value::from(()), |offset| {
             Temporal::Delta(Delta(i64::from(offset.seconds()) * SECOND_MICROS)).into()
         }),
+        "get_offset" => attribute(moment, "offset").unwrap_or_default(),
+        "is_local" => Value::from(moment.offset() == Some(Offset::UTC)),
+        "dst" => moment.offset().map_or(Value::from(()), |_| {
+            Temporal::Delta(Delta(if moment.is_dst() { HOUR_MICROS } else { 0 })).into()
+        }),
         "tzname" => moment.zone_abbreviation().map_or(Value::from(()), Value::from),
         "get_timezone" => attribute(moment, "timezone").unwrap_or_default(),
         "is_leap_year" => Value::from(date.in_leap_year()),
-        "is_long_year" => Value::from(date.last_of_year().iso_week_date().weeks_in_year() == 53),
+        "is_long_year" => {
+            // Midsummer is in the ISO year of its date.
+            let midsummer = jiff::civil::date(date.year(), 7, 1).iso_week_date();
+            Value::from(midsummer.weeks_in_year() == 53)
+        }
         "is_dst" => Value::from(moment.is_dst()),
         "is_utc" => Value::from(moment.offset() == Some(Offset::UTC)),
         _ => return Ok(None),

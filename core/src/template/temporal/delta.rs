@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 
 use minijinja::Error;
 
-use super::micros_as_secs;
 use super::moment::{Moment, Shift};
+use super::{format, micros_as_secs};
 
 /// Microseconds of a day.
 pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
@@ -85,6 +85,8 @@ pub(crate) struct Interval {
     pub(crate) end: Moment,
     micros: i64,
     parts: Parts,
+    /// Whether it is of two dates, midnight to midnight.
+    is_of_dates: bool,
 }
 
 /// An interval in calendar units; all have the interval's sign.
@@ -111,7 +113,7 @@ impl Interval {
             (start.clone(), end.clone(), micros)
         };
         let parts = if micros < 0 { negate(split(&end, &start)?) } else { split(&start, &end)? };
-        Ok(Interval { start, end, micros, parts })
+        Ok(Interval { start, end, micros, parts, is_of_dates: false })
     }
 
     /// The length in time.
@@ -122,6 +124,21 @@ impl Interval {
     /// The interval in calendar units.
     pub(crate) fn parts(&self) -> Parts {
         self.parts
+    }
+
+    /// `str()`: `<Interval [from -> to]>`.
+    pub(crate) fn text(&self) -> String {
+        let (start, end) = (format::plain(&self.start), format::plain(&self.end));
+        if self.is_of_dates {
+            let date = |text: &str| text.split(' ').next().unwrap_or_default().to_owned();
+            return format!("<Interval [{} -> {}]>", date(&start), date(&end));
+        }
+        format!("<Interval [{start} -> {end}]>")
+    }
+
+    /// The same interval, of two dates.
+    pub(crate) fn of_dates(self) -> Interval {
+        Interval { is_of_dates: true, ..self }
     }
 
     /// As an amount to add, as pendulum does with `dt + interval`.
@@ -139,41 +156,74 @@ impl Interval {
     }
 }
 
-/// Splits `start <= end` into calendar units, both seen in the start's zone.
+/// Splits `start <= end` into calendar units, as pendulum counts: in UTC across zones or within
+/// one day, else by the wall; days that are missing are taken from the month before the last.
 fn split(start: &Moment, end: &Moment) -> Result<Parts, Error> {
-    let (from, to) = match start.zone() {
-        // Across zones pendulum compares in UTC; within one it compares wall times.
-        Some(zone) if start.zone_name() != end.zone_name() => {
-            (start.clone(), end.in_zone(zone.clone())?)
-        }
-        _ => (start.clone(), end.clone()),
-    };
-    let (from, to) = (from.wall(), to.wall());
-    let mut months = (i64::from(to.year()) - i64::from(from.year())) * 12 + i64::from(to.month())
-        - i64::from(from.month());
-    let mut anchor = super::moment::shift_wall(from, Shift { months, ..Shift::default() })?;
-    if anchor > to {
-        months -= 1;
-        anchor = super::moment::shift_wall(from, Shift { months, ..Shift::default() })?;
+    if end.micros_since(start)? == 0 {
+        return Ok(Parts::default());
     }
-    let rest = micros_between(anchor, to);
-    let days = rest.div_euclid(DAY_MICROS);
-    let rest = rest.rem_euclid(DAY_MICROS);
+    let total_days = day_number(end.wall()) - day_number(start.wall());
+    let in_one_zone = start.zone().is_none() || start.zone_name() == end.zone_name();
+    let (from, to) = if in_one_zone && (total_days != 0 || start.zone().is_none()) {
+        (start.wall(), end.wall())
+    } else {
+        let utc = |moment: &Moment| moment.in_zone(jiff::tz::TimeZone::UTC).map(|m| m.wall());
+        (utc(start)?, utc(end)?)
+    };
+    let (mut days, time) = match clock_micros(to) - clock_micros(from) {
+        time if time < 0 => (-1, time + DAY_MICROS),
+        time => (0, time),
+    };
+    let (mut years, mut months) = (
+        i64::from(to.year()) - i64::from(from.year()),
+        i64::from(to.month()) - i64::from(from.month()),
+    );
+    days += i64::from(to.day()) - i64::from(from.day());
+    if days < 0 {
+        let in_month = i64::from(to.date().days_in_month());
+        let before = to
+            .date()
+            .first_of_month()
+            .yesterday()
+            .map_err(|_| super::fault("date value out of range"))?;
+        // Leap years are those of the earlier month's own year.
+        let in_last = i64::from(before.days_in_month());
+        if days < in_month - in_last {
+            days += if in_last < i64::from(from.day()) { i64::from(from.day()) } else { in_last };
+        } else if days == in_month - in_last {
+            days = 0;
+            months += 1;
+        } else {
+            days += in_last;
+        }
+        months -= 1;
+    }
+    if months < 0 {
+        months += 12;
+        years -= 1;
+    }
     Ok(Parts {
-        years: months / 12,
-        months: months % 12,
+        years,
+        months,
         days,
-        hours: rest / HOUR_MICROS,
-        minutes: rest / MINUTE_MICROS % 60,
-        seconds: rest / SECOND_MICROS % 60,
-        micros: rest % SECOND_MICROS,
-        total_days: micros_between(from, to).div_euclid(DAY_MICROS),
+        hours: time / HOUR_MICROS,
+        minutes: time / MINUTE_MICROS % 60,
+        seconds: time / SECOND_MICROS % 60,
+        micros: time % SECOND_MICROS,
+        total_days,
     })
 }
 
-fn micros_between(from: jiff::civil::DateTime, to: jiff::civil::DateTime) -> i64 {
-    let length = to.duration_since(from);
-    length.as_secs() * SECOND_MICROS + i64::from(length.subsec_micros())
+fn day_number(wall: jiff::civil::DateTime) -> i64 {
+    jiff::civil::date(1, 1, 1).duration_until(wall.date()).as_hours() / 24
+}
+
+/// Microseconds since midnight.
+fn clock_micros(wall: jiff::civil::DateTime) -> i64 {
+    i64::from(wall.hour()) * HOUR_MICROS
+        + i64::from(wall.minute()) * MINUTE_MICROS
+        + i64::from(wall.second()) * SECOND_MICROS
+        + i64::from(wall.subsec_nanosecond() / 1000)
 }
 
 fn negate(parts: Parts) -> Parts {

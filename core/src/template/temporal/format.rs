@@ -14,10 +14,84 @@ use super::moment::Moment;
 
 /// The tokens, longest first where one begins another (pendulum's own order of alternatives).
 const TOKENS: &[&str] = &[
-    "MMMM", "MMM", "MM", "Mo", "M", "DDDD", "DDDo", "DDD", "DD", "Do", "D", "dddd", "ddd", "dd",
-    "do", "d", "E", "Qo", "Q", "YYYY", "YY", "Y", "A", "hh", "h", "HH", "H", "mm", "m", "SSSSSS",
-    "SSSSS", "SSSS", "SSS", "SS", "S", "ss", "s", "x", "X", "zz", "z", "ZZ", "Z", "LTS", "LT",
-    "LLLL", "LLL", "LL", "L",
+    "Mo",
+    "MMMM",
+    "MMM",
+    "MM",
+    "M",
+    "Do",
+    "DDDo",
+    "DDDD",
+    "DDD",
+    "DD",
+    "D",
+    "dddd",
+    "ddd",
+    "dd",
+    "do",
+    "d",
+    "eo",
+    "e",
+    "EEEE",
+    "EEE",
+    "EE",
+    "E",
+    "wo",
+    "ww",
+    "w|",
+    "w",
+    "Wo",
+    "WW",
+    "W|",
+    "W",
+    "Qo",
+    "Q",
+    "YYYY",
+    "YY",
+    "Y",
+    "gggg",
+    "gg",
+    "GGGG",
+    "GG",
+    "a",
+    "A",
+    "hh",
+    "h",
+    "HH",
+    "H",
+    "kk",
+    "k",
+    "mm",
+    "m",
+    "ss",
+    "s",
+    "SSSSSSSSS",
+    "SSSSSSSS",
+    "SSSSSSS",
+    "SSSSSS",
+    "SSSSS",
+    "SSSS",
+    "SSS",
+    "SS",
+    "S",
+    "x",
+    "X",
+    "zz",
+    "z",
+    "ZZ",
+    "Z",
+    "LTS",
+    "LT",
+    "LLLL",
+    "LLL",
+    "LL",
+    "L",
+];
+
+/// Tokens without a meaning of their own when a date is written.
+const UNREAD: &[&str] = &[
+    "EEEE", "EEE", "EE", "ww", "w|", "w", "Wo", "WW", "W|", "W", "gggg", "gg", "GGGG", "GG", "a",
+    "kk", "k",
 ];
 
 /// `str()`: `2025-03-01 15:00:00+00:00`.
@@ -28,6 +102,33 @@ pub(crate) fn plain(moment: &Moment) -> String {
 /// `isoformat()`: `2025-03-01T15:00:00.000001+00:00`.
 pub(crate) fn isoformat(moment: &Moment) -> String {
     iso(moment, 'T')
+}
+
+/// `isoformat(sep, timespec)`.
+pub(crate) fn isoformat_as(
+    moment: &Moment,
+    separator: &str,
+    timespec: Option<&str>,
+) -> Result<String, Error> {
+    let (time, micros) = (moment.wall().time(), moment.microsecond());
+    let to_second = format!("{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second());
+    let clock = match timespec.unwrap_or("auto") {
+        "auto" => clock(time),
+        "hours" => to_second[..2].to_owned(),
+        "minutes" => to_second[..5].to_owned(),
+        "seconds" => to_second,
+        "milliseconds" => format!("{to_second}.{:03}", micros / 1000),
+        "microseconds" => format!("{to_second}.{micros:06}"),
+        other => {
+            return Err(fault(format!(
+                "isoformat(): unknown timespec \"{other}\"; use auto, hours, minutes, seconds, milliseconds or microseconds"
+            )));
+        }
+    };
+    let whole = isoformat(moment);
+    let date = whole.split('T').next().unwrap_or_default();
+    let offset = moment.offset().map(offset_with_colon).unwrap_or_default();
+    Ok(format!("{date}{separator}{clock}{offset}"))
 }
 
 /// `to_iso8601_string()`: as `isoformat`, but UTC ends in `Z`.
@@ -70,7 +171,8 @@ pub(crate) fn named(moment: &Moment, name: &str) -> Option<Result<String, Error>
         "datetime" => "YYYY-MM-DD HH:mm:ss",
         "formatted_date" => "MMM DD, YYYY",
         "day_datetime" => "ddd, MMM D, YYYY h:mm A",
-        "atom" | "w3c" | "rfc3339" => "YYYY-MM-DDTHH:mm:ssZ",
+        "rfc3339" => return Some(Ok(isoformat(moment))),
+        "atom" | "w3c" => "YYYY-MM-DDTHH:mm:ssZ",
         "cookie" => "dddd, DD-MMM-YYYY HH:mm:ss zz",
         "rfc822" | "rfc1036" => "ddd, DD MMM YY HH:mm:ss ZZ",
         "rfc850" => "dddd, DD-MMM-YY HH:mm:ss zz",
@@ -92,6 +194,10 @@ pub(crate) fn with_tokens(
         Some(locale) => names_of(locale)
             .ok_or_else(|| fault(format!("no names for locale \"{locale}\"; known: {KNOWN}")))?,
     };
+    with_names(moment, tokens, names)
+}
+
+fn with_names(moment: &Moment, tokens: &str, names: &Names) -> Result<String, Error> {
     let mut out = String::with_capacity(tokens.len() + 8);
     let mut rest = tokens;
     while let Some(first) = rest.chars().next() {
@@ -117,12 +223,19 @@ pub(crate) fn with_tokens(
 }
 
 fn push_token(out: &mut String, moment: &Moment, token: &str, names: &Names) -> Result<(), Error> {
-    if let Some(expansion) = expansion_of(token) {
-        out.push_str(&with_tokens(moment, expansion, None)?);
+    if let Some(form) = form_of(token, names) {
+        out.push_str(&with_names(moment, form, names)?);
+        return Ok(());
+    }
+    if UNREAD.contains(&token) || token.len() > 6 {
+        // pendulum knows these when it reads, and writes them as they are.
+        out.push_str(token);
         return Ok(());
     }
     match token.as_bytes().first() {
-        Some(b'Y' | b'M' | b'D' | b'd' | b'E' | b'Q') => push_date(out, moment, token, names),
+        Some(b'Y' | b'M' | b'D' | b'd' | b'e' | b'E' | b'Q' | b'w') => {
+            push_date(out, moment, token, names)
+        }
         Some(b'z' | b'Z') => {
             out.push_str(&zone_text(moment, token));
             Ok(())
@@ -131,16 +244,9 @@ fn push_token(out: &mut String, moment: &Moment, token: &str, names: &Names) -> 
     }
 }
 
-fn expansion_of(token: &str) -> Option<&'static str> {
-    Some(match token {
-        "LT" => "h:mm A",
-        "LTS" => "h:mm:ss A",
-        "L" => "MM/DD/YYYY",
-        "LL" => "MMMM D, YYYY",
-        "LLL" => "MMMM D, YYYY h:mm A",
-        "LLLL" => "dddd, MMMM D, YYYY h:mm A",
-        _ => return None,
-    })
+fn form_of(token: &str, names: &Names) -> Option<&'static str> {
+    let at = ["LTS", "LT", "L", "LL", "LLL", "LLLL"].iter().position(|form| *form == token)?;
+    Some(names.forms[at])
 }
 
 fn push_date(out: &mut String, moment: &Moment, token: &str, names: &Names) -> Result<(), Error> {
@@ -148,29 +254,33 @@ fn push_date(out: &mut String, moment: &Moment, token: &str, names: &Names) -> R
     let (year, month, day) = (date.year(), date.month(), date.day());
     let weekday = usize::from(date.weekday().to_monday_zero_offset().unsigned_abs());
     let month_index = usize::from(month.unsigned_abs()) - 1;
+    let weekday_from_one = i64::from(date.weekday().to_monday_zero_offset());
     let from_sunday = i64::from(date.weekday().to_sunday_zero_offset());
     let text = match token {
         "YYYY" => format!("{year:04}"),
         "YY" => format!("{:02}", year.rem_euclid(100)),
         "Y" => year.to_string(),
         "Q" => quarter(date).to_string(),
-        "Qo" => ordinal(quarter(date)),
+        "Qo" => (names.ordinal)(quarter(date)),
         "MMMM" => names.months[month_index].to_string(),
         "MMM" => names.months_short[month_index].to_string(),
         "MM" => format!("{month:02}"),
-        "Mo" => ordinal(i64::from(month)),
+        "Mo" => (names.ordinal)(i64::from(month)),
         "M" => month.to_string(),
         "DDDD" => format!("{:03}", date.day_of_year()),
         "DDD" => date.day_of_year().to_string(),
-        "DDDo" => ordinal(i64::from(date.day_of_year())),
+        "DDDo" => (names.ordinal)(i64::from(date.day_of_year())),
         "DD" => format!("{day:02}"),
-        "Do" => ordinal(i64::from(day)),
+        "Do" => (names.ordinal)(i64::from(day)),
         "D" => day.to_string(),
         "dddd" => names.days[weekday].to_string(),
         "ddd" => names.days_short[weekday].to_string(),
         "dd" => names.days_short[weekday].chars().take(2).collect(),
-        "do" => ordinal(from_sunday),
+        "do" => (names.ordinal)(from_sunday),
         "d" => from_sunday.to_string(),
+        "e" => (weekday_from_one - names.first_day).rem_euclid(7).to_string(),
+        "eo" => (names.ordinal)((weekday_from_one - names.first_day).rem_euclid(7) + 1),
+        "wo" => (names.ordinal)(i64::from(date.iso_week_date().week())),
         "E" => date.weekday().to_monday_one_offset().to_string(),
         _ => return Err(fault(format!("format token \"{token}\" is not a date token"))),
     };
@@ -211,17 +321,6 @@ fn zone_text(moment: &Moment, token: &str) -> String {
         "zz" => moment.zone_abbreviation().unwrap_or_default(),
         _ => moment.zone_name().unwrap_or_default(),
     }
-}
-
-fn ordinal(number: i64) -> String {
-    let suffix = match (number % 100, number % 10) {
-        (11..=13, _) => "th",
-        (_, 1) => "st",
-        (_, 2) => "nd",
-        (_, 3) => "rd",
-        _ => "th",
-    };
-    format!("{number}{suffix}")
 }
 
 fn iso(moment: &Moment, separator: char) -> String {

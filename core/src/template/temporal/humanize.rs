@@ -2,10 +2,26 @@
 //!
 //! Owns pendulum's rounding rules for people; English only.
 
+use minijinja::Error;
+
 use super::delta::{Interval, Parts};
+use super::fault;
 
 /// `in_words()`: `1 week 2 days 3 hours`.
-pub(crate) fn in_words(parts: Parts) -> String {
+///
+/// # Errors
+/// A language without words here.
+pub(crate) fn in_words(
+    parts: Parts,
+    locale: Option<&str>,
+    separator: &str,
+) -> Result<String, Error> {
+    let language = locale.unwrap_or("en").split(['_', '-']).next().unwrap_or_default();
+    let counted = match language.to_ascii_lowercase().as_str() {
+        "en" => counted,
+        "ko" => counted_in_korean,
+        _ => return Err(fault(format!("no words for lengths in \"{language}\"; known: en, ko"))),
+    };
     let mut words = Vec::new();
     for (count, unit) in [
         (parts.years, "year"),
@@ -21,14 +37,28 @@ pub(crate) fn in_words(parts: Parts) -> String {
         }
     }
     if words.is_empty() {
-        return if parts.micros == 0 {
-            "0 microseconds".to_string()
-        } else {
-            let micros = parts.micros.abs();
-            format!("0.{:02} second", (micros + 5000) / 10_000)
-        };
+        let hundredths = (parts.micros.abs() + 5000) / 10_000;
+        return Ok(match (parts.micros, language.eq_ignore_ascii_case("ko")) {
+            (0, false) => "0 microseconds".to_owned(),
+            (0, true) => "0마이크로초".to_owned(),
+            (_, false) => format!("0.{hundredths:02} second"),
+            (_, true) => format!("0.{hundredths:02}초"),
+        });
     }
-    words.join(" ")
+    Ok(words.join(separator))
+}
+
+fn counted_in_korean(count: i64, unit: &str) -> String {
+    let word = match unit {
+        "year" => "년",
+        "month" => "개월",
+        "week" => "주",
+        "day" => "일",
+        "hour" => "시간",
+        "minute" => "분",
+        _ => "초",
+    };
+    format!("{count}{word}")
 }
 
 /// `diff_for_humans`: against another date (`before`/`after`) or against now (`ago`/`in`).

@@ -11,6 +11,35 @@ pub(crate) struct Names {
     pub(crate) days: [&'static str; 7],
     pub(crate) days_short: [&'static str; 7],
     pub(crate) meridiem: [&'static str; 2],
+    /// pendulum's named forms: LTS, LT, L, LL, LLL, LLLL.
+    pub(crate) forms: [&'static str; 6],
+    /// The number of a place: `1st`.
+    pub(crate) ordinal: fn(i64) -> String,
+    /// From Monday, 0; the week begins then.
+    pub(crate) first_day: i64,
+}
+
+fn english_ordinal(number: i64) -> String {
+    let suffix = match (number % 100, number % 10) {
+        (11..=13, _) => "th",
+        (_, 1) => "st",
+        (_, 2) => "nd",
+        (_, 3) => "rd",
+        _ => "th",
+    };
+    format!("{number}{suffix}")
+}
+
+fn french_ordinal(number: i64) -> String {
+    format!("{number}{}", if number == 1 { "er" } else { "e" })
+}
+
+fn spanish_ordinal(number: i64) -> String {
+    format!("{number}º")
+}
+
+fn plain_ordinal(number: i64) -> String {
+    number.to_string()
 }
 
 /// English, the default everywhere.
@@ -35,6 +64,16 @@ pub(crate) static ENGLISH: Names = Names {
     days: ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
     days_short: ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"],
     meridiem: ["AM", "PM"],
+    forms: [
+        "h:mm:ss A",
+        "h:mm A",
+        "MM/DD/YYYY",
+        "MMMM D, YYYY",
+        "MMMM D, YYYY h:mm A",
+        "dddd, MMMM D, YYYY h:mm A",
+    ],
+    ordinal: english_ordinal,
+    first_day: 6,
 };
 
 static KOREAN: Names = Names {
@@ -45,6 +84,16 @@ static KOREAN: Names = Names {
     days: ["월요일", "화요일", "수요일", "목요일", "금요일", "토요일", "일요일"],
     days_short: ["월", "화", "수", "목", "금", "토", "일"],
     meridiem: ["오전", "오후"],
+    forms: [
+        "A h시 m분 s초",
+        "A h시 m분",
+        "YYYY.MM.DD",
+        "YYYY년 MMMM D일",
+        "YYYY년 MMMM D일 A h시 m분",
+        "YYYY년 MMMM D일 dddd A h시 m분",
+    ],
+    ordinal: plain_ordinal,
+    first_day: 0,
 };
 
 static GERMAN: Names = Names {
@@ -69,6 +118,16 @@ static GERMAN: Names = Names {
     days: ["Montag", "Dienstag", "Mittwoch", "Donnerstag", "Freitag", "Samstag", "Sonntag"],
     days_short: ["Mo.", "Di.", "Mi.", "Do.", "Fr.", "Sa.", "So."],
     meridiem: ["AM", "PM"],
+    forms: [
+        "HH:mm:ss",
+        "HH:mm",
+        "DD.MM.YYYY",
+        "D. MMMM YYYY",
+        "D. MMMM YYYY HH:mm",
+        "dddd, D. MMMM YYYY HH:mm",
+    ],
+    ordinal: plain_ordinal,
+    first_day: 0,
 };
 
 static FRENCH: Names = Names {
@@ -93,6 +152,16 @@ static FRENCH: Names = Names {
     days: ["lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"],
     days_short: ["lun.", "mar.", "mer.", "jeu.", "ven.", "sam.", "dim."],
     meridiem: ["AM", "PM"],
+    forms: [
+        "HH:mm:ss",
+        "HH:mm",
+        "DD/MM/YYYY",
+        "D MMMM YYYY",
+        "D MMMM YYYY HH:mm",
+        "dddd D MMMM YYYY HH:mm",
+    ],
+    ordinal: french_ordinal,
+    first_day: 0,
 };
 
 static SPANISH: Names = Names {
@@ -116,6 +185,16 @@ static SPANISH: Names = Names {
     days: ["lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"],
     days_short: ["lun", "mar", "mié", "jue", "vie", "sáb", "dom"],
     meridiem: ["a. m.", "p. m."],
+    forms: [
+        "H:mm:ss",
+        "H:mm",
+        "DD/MM/YYYY",
+        "D [de] MMMM [de] YYYY",
+        "D [de] MMMM [de] YYYY H:mm",
+        "dddd, D [de] MMMM [de] YYYY H:mm",
+    ],
+    ordinal: spanish_ordinal,
+    first_day: 0,
 };
 
 static JAPANESE: Names = Names {
@@ -126,6 +205,16 @@ static JAPANESE: Names = Names {
     days: ["月曜日", "火曜日", "水曜日", "木曜日", "金曜日", "土曜日", "日曜日"],
     days_short: ["月", "火", "水", "木", "金", "土", "日"],
     meridiem: ["午前", "午後"],
+    forms: [
+        "HH:mm:ss",
+        "HH:mm",
+        "YYYY/MM/DD",
+        "YYYY年M月D日",
+        "YYYY年M月D日 HH:mm",
+        "YYYY年M月D日 dddd HH:mm",
+    ],
+    ordinal: plain_ordinal,
+    first_day: 0,
 };
 
 /// The languages that [`names_of`] knows, for error texts.

@@ -226,6 +226,17 @@ impl Moment {
         Moment::create(replace_fields(self.wall(), fields)?, zone.as_ref(), self.fold)
     }
 
+    /// Whether it is the earlier of two instants with this wall time (`fold` is 0 then).
+    pub(crate) fn is_first_of_two(&self) -> bool {
+        let (Some(zone), Some(offset)) = (self.zone(), self.offset()) else { return false };
+        let jiff::tz::AmbiguousOffset::Fold { before, .. } =
+            zone.to_ambiguous_zoned(self.wall()).offset()
+        else {
+            return false;
+        };
+        offset == before
+    }
+
     /// The same wall time in another zone (or none), as `replace(tzinfo=…)`.
     pub(crate) fn with_zone(&self, zone: Option<&TimeZone>) -> Result<Moment, Error> {
         Moment::create(self.wall(), zone, self.fold)
@@ -288,11 +299,11 @@ pub(crate) fn shift_wall(wall: civil::DateTime, shift: Shift) -> Result<civil::D
         .checked_mul(12)
         .and_then(|months| months.checked_add(shift.months))
         .ok_or_else(|| fault("date value out of range"))?;
-    let span = jiff::Span::new()
-        .try_months(months)
-        .and_then(|span| span.try_days(shift.days))
-        .map_err(out_of_range)?;
-    wall.checked_add(span)
+    // A span has one sign; months and days may have two.
+    let months = jiff::Span::new().try_months(months).map_err(out_of_range)?;
+    let days = jiff::Span::new().try_days(shift.days).map_err(out_of_range)?;
+    wall.checked_add(months)
+        .and_then(|wall| wall.checked_add(days))
         .and_then(|wall| wall.checked_add(SignedDuration::from_micros(shift.micros)))
         .map_err(out_of_range)
 }

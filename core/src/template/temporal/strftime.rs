@@ -21,40 +21,63 @@ pub(crate) fn strftime(moment: &Moment, layout: &str) -> Result<String, Error> {
             out.push(next);
             continue;
         }
+        let rest = chars.as_str();
         let mut flag = None;
         let mut directive = chars.next();
-        if let Some(mark @ ('-' | '_' | '0' | '^' | '#' | ':')) = directive {
+        while let Some(mark @ ('-' | '_' | '0' | '^' | '#')) = directive {
             flag = Some(mark);
             directive = chars.next();
         }
-        match directive {
-            None => {
-                out.push('%');
-                out.extend(flag);
-            }
-            Some(code) => {
-                if let Some(text) = field(moment, code, flag)? {
-                    out.push_str(&text);
-                } else {
-                    out.push('%');
-                    out.extend(flag);
-                    out.push(code);
-                }
-            }
+        let mut width = 0_usize;
+        while let Some(digit) = directive.and_then(|mark| mark.to_digit(10)) {
+            width = (width * 10 + digit as usize).min(WIDTH_MAX);
+            directive = chars.next();
+        }
+        if let Some('E' | 'O') = directive
+            && chars.as_str().starts_with(|c: char| c.is_ascii_alphabetic())
+        {
+            // Other numerals and eras, of which the C locale has none.
+            directive = chars.next();
+        }
+        let text = directive.map(|code| field(moment, code, flag, width)).transpose()?.flatten();
+        if let Some(text) = text {
+            out.push_str(&text);
+        } else {
+            // What is no directive stands as it is.
+            out.push('%');
+            out.push_str(&rest[..rest.len() - chars.as_str().len()]);
         }
     }
     Ok(out)
 }
 
-fn field(moment: &Moment, code: char, flag: Option<char>) -> Result<Option<String>, Error> {
+/// The widest field, as in glibc far beyond any use.
+const WIDTH_MAX: usize = 999;
+
+fn field(
+    moment: &Moment,
+    code: char,
+    flag: Option<char>,
+    wanted: usize,
+) -> Result<Option<String>, Error> {
+    let padded = |text: String| {
+        let fill = if flag == Some('0') { '0' } else { ' ' };
+        let missing = wanted.saturating_sub(text.chars().count());
+        std::iter::repeat_n(fill, missing).collect::<String>() + &text
+    };
     if let Some(text) = composite(moment, code)? {
-        return Ok(Some(text));
+        return Ok(Some(padded(text)));
     }
-    if let Some(text) = name(moment, code, flag)? {
-        let upper = matches!(flag, Some('^'));
-        return Ok(Some(if upper { text.to_uppercase() } else { text }));
+    if let Some(text) = name(moment, code)? {
+        return Ok(Some(padded(match flag {
+            Some('^') => text.to_uppercase(),
+            Some('#') if matches!(code, 'p' | 'Z') => text.to_lowercase(),
+            Some('#') => text.to_uppercase(),
+            _ => text,
+        })));
     }
     Ok(number(moment, code).map(|(value, width, pad)| {
+        let width = width.max(wanted);
         let pad = match flag {
             Some('-') => None,
             Some('_') => Some(' '),
@@ -82,7 +105,7 @@ fn composite(moment: &Moment, code: char) -> Result<Option<String>, Error> {
     strftime(moment, layout).map(Some)
 }
 
-fn name(moment: &Moment, code: char, flag: Option<char>) -> Result<Option<String>, Error> {
+fn name(moment: &Moment, code: char) -> Result<Option<String>, Error> {
     let date = moment.date();
     let weekday = usize::from(date.weekday().to_monday_zero_offset().unsigned_abs());
     let month = usize::from(date.month().unsigned_abs()) - 1;
@@ -95,10 +118,14 @@ fn name(moment: &Moment, code: char, flag: Option<char>) -> Result<Option<String
         'p' => ENGLISH.meridiem[usize::from(afternoon)].to_string(),
         'P' => ENGLISH.meridiem[usize::from(afternoon)].to_lowercase(),
         'f' => format!("{:06}", moment.microsecond()),
-        's' => moment.epoch_micros()?.div_euclid(1_000_000).to_string(),
+        // Python forgets the zone here, but not summer time: the wall's time, taken for the
+        // machine's, which is UTC.
+        's' => {
+            let wall_secs = moment.without_zone().epoch_micros()?.div_euclid(1_000_000);
+            (wall_secs - if moment.is_dst() { 3600 } else { 0 }).to_string()
+        }
         'z' => match moment.offset() {
             None => String::new(),
-            Some(offset) if flag == Some(':') => offset_with_colon(offset),
             Some(offset) => offset_with_colon(offset).replace(':', ""),
         },
         'Z' => moment.zone_abbreviation().unwrap_or_default(),

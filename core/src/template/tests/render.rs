@@ -77,7 +77,11 @@ fn operators_work_on_dates_as_in_python() {
     check("{{ logical_date - macros.timedelta(days=1) }}", "2025-02-28 00:00:00+00:00");
     check("{{ macros.timedelta(days=1) + logical_date }}", "2025-03-02 00:00:00+00:00");
     check("{{ (data_interval_end - data_interval_start).in_hours() }}", "24");
-    check("{{ data_interval_end - data_interval_start }}", "1 day");
+    check(
+        "{{ data_interval_end - data_interval_start }}",
+        "<Interval [2025-03-01 00:00:00+00:00 -> 2025-03-02 00:00:00+00:00]>",
+    );
+    check("{{ (data_interval_end - data_interval_start).in_words() }}", "1 day");
     check("{{ -macros.timedelta(hours=1) }}", "-1 day, 23:00:00");
     check(
         "{{ macros.timedelta(days=1) * 2 }} {{ 2 * macros.timedelta(days=1) }}",
@@ -163,7 +167,7 @@ fn python_methods_and_lists() {
     check("{% set l = [] %}{% do l.append(l) %}{{ l }}", "[[]]");
     check(
         "{{ params.name | tojson }} {{ params | tojson }}",
-        r#""a b" {"n": 3, "name": "a b", "list": ["x", "y z"]}"#,
+        r#""a b" {"list": ["x", "y z"], "n": 3, "name": "a b"}"#,
     );
     check_error("{% do params.list.append(1) %}", "cannot be changed");
 }

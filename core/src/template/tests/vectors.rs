@@ -154,3 +154,25 @@ fn template_vectors_render_as_recorded() {
             .map_err(|failure| format!("[{}] {:?}\n    {failure}", case.context, case.template))
     });
 }
+
+/// What Jinja2 3.1.6 and pendulum 3.3.0 make of further templates, recorded by
+/// `tests/vectors/generate/templates.py`.
+#[test]
+fn own_cases_render_as_jinja_and_pendulum_do() {
+    let file = vectors::read_own("templates.json");
+    let own = vectors::read_own("templates_own.json");
+    let cases = own["cases"].as_array().expect("cases");
+    assert!(cases.len() > 1_500, "the file is whole");
+    let now = file["meta"]["frozen_now"].as_str().expect("frozen_now");
+    let renderer = Renderer::default();
+    let failures: Vec<String> = cases
+        .iter()
+        .filter_map(|given| {
+            let case: Case = serde_json::from_value(given.clone()).expect("a case");
+            let scope = scope_of(&file["contexts"][&case.context], now);
+            let failure = outcome(&renderer, &case, scope).err()?;
+            Some(format!("{given}\n    {failure}"))
+        })
+        .collect();
+    assert!(failures.is_empty(), "{} cases differ:\n{}", failures.len(), failures.join("\n"));
+}
