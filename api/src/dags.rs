@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use millrace_core::dag::Dag;
-use millrace_core::dagfile::{self, Known, SourceFile};
+use millrace_core::dagfile::{Known, read_version};
 use millrace_core::ids::DagId;
 use millrace_core::record::{DagRow, VersionKey, VersionRow};
 use millrace_store::{asset, dag, dag_version};
@@ -40,7 +40,7 @@ impl Version {
         let read = self.dag.get_or_init(|| {
             let known =
                 Known { default_timezone: &app.api.default_timezone, ..Known::new(&app.api.zones) };
-            read(&self.row, &known).map(Arc::new)
+            read_version(&self.row, &known)
         });
         read.as_ref().map_err(|reason| {
             Problem::conflict(format!(
@@ -79,24 +79,6 @@ pub(crate) async fn asset_expression(app: &App, dag: &Dag) -> Result<Option<Valu
         }
         None => json!({ "name": asset.name, "uri": asset.uri(), "group": asset.group() }),
     })))
-}
-
-/// The DAG of a version; the same text gives the same DAG.
-fn read(version: &VersionRow, known: &Known<'_>) -> Result<Dag, String> {
-    let file = SourceFile {
-        name: version.file.clone(),
-        text: version.source.to_string(),
-        files: version.files.iter().map(|(name, text)| (name.clone(), Ok(text.clone()))).collect(),
-    };
-    let mut documents = dagfile::read(&file, known);
-    let found = documents.iter_mut().find(|doc| doc.dag_id.as_ref() == Some(&version.dag_id));
-    let Some(document) = found else {
-        return Err("its text does not hold the DAG".to_owned());
-    };
-    document.dag.take().ok_or_else(|| {
-        let errors = document.diagnostics.iter().filter(|found| found.is_error());
-        errors.map(|found| found.message.clone()).collect::<Vec<_>>().join("; ")
-    })
 }
 
 impl App {

@@ -37,7 +37,6 @@ mod schema;
 mod size;
 mod source;
 mod split;
-mod suggest;
 mod task;
 mod template_check;
 mod tree;
@@ -57,6 +56,7 @@ mod schema_tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -67,12 +67,12 @@ pub use place::{Place, TaskPlaces};
 pub use plain::{plain_map, to_yaml};
 pub use schema::schema;
 pub use split::{DOCUMENTS_MAX, FILE_BYTES_MAX, text_of, too_large};
-pub(crate) use suggest::nearest;
 
 use crate::cases::Case;
 use crate::dag::Dag;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::ids::DagId;
+use crate::record::VersionRow;
 use crate::template::Renderer;
 use crate::timetable::Zones;
 
@@ -187,6 +187,27 @@ pub fn read(file: &SourceFile, known: &Known<'_>) -> Vec<Document> {
         part.read(&mut documents);
     }
     documents
+}
+
+/// The DAG of a stored version; the same text gives the same DAG.
+///
+/// # Errors
+/// The errors of the text, when a newer Millrace no longer reads it.
+pub fn read_version(version: &VersionRow, known: &Known<'_>) -> Result<Arc<Dag>, String> {
+    let file = SourceFile {
+        name: version.file.clone(),
+        text: version.source.to_string(),
+        files: version.files.iter().map(|(name, text)| (name.clone(), Ok(text.clone()))).collect(),
+    };
+    let mut documents = read(&file, known);
+    let found = documents.iter_mut().find(|doc| doc.dag_id.as_ref() == Some(&version.dag_id));
+    let Some(document) = found else {
+        return Err(format!("its text holds no dag \"{}\"", version.dag_id));
+    };
+    document.dag.take().map(Arc::new).ok_or_else(|| {
+        let errors = document.diagnostics.iter().filter(|found| found.is_error());
+        errors.map(|found| found.message.clone()).collect::<Vec<_>>().join("; ")
+    })
 }
 
 /// SHA-256 over a document's text and the files that it names, in hex. Equal digests, equal

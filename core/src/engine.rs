@@ -64,7 +64,7 @@ pub use create::run_id_for;
 pub use event::{
     Answer, BackfillOrder, Clear, DATES_AT_ONCE, DagLoaded, DatesWanted, Effects, Event, Mark,
     NewBackfill, Order, PastWanted, QueuedTi, RUNS_PER_ORDER_MAX, Refusal, RunWanted, Selection,
-    Trigger,
+    Setting, Trigger,
 };
 pub use explain::{Reason, Workers};
 pub use explain_date::{DateQuestion, KnownDag, explain_date};

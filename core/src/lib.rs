@@ -24,6 +24,7 @@ pub mod redact;
 pub mod render;
 pub mod retry;
 pub mod state;
+mod suggest;
 pub mod template;
 pub mod time;
 pub mod timetable;

@@ -11,7 +11,7 @@ use jsonschema::paths::LocationSegment;
 use serde_json::{Map, Value, json};
 
 use crate::dag::Params;
-use crate::dagfile::nearest;
+use crate::suggest::nearest;
 
 /// The most findings about one conf.
 const PROBLEMS_MAX: usize = 20;

@@ -10,7 +10,6 @@ mod describe;
 mod every;
 mod field;
 mod firing;
-mod nearest;
 mod plan;
 mod preset;
 mod tick;

@@ -9,8 +9,6 @@ use std::path::{Path, PathBuf};
 use millrace_core::dagfile::{self, Document, FILE_BYTES_MAX, Known, SourceFile};
 use millrace_core::diagnostic::{Diagnostic, Severity};
 
-pub use crate::versions::read_version;
-
 /// A DAG file as it was read.
 #[derive(Debug)]
 pub struct DagFile {

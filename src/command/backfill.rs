@@ -9,11 +9,11 @@ use millrace_core::backfill::{
     BackfillPlan, Fate, MAX_ACTIVE_RUNS, MAX_ACTIVE_RUNS_MAX, PlanError, PlannedDate, Wanted,
     dates, plan,
 };
+use millrace_core::dagfile::read_version;
 use millrace_core::engine::{BackfillOrder, NewBackfill, Order};
 use millrace_core::ids::DagId;
 use millrace_core::record::{BackfillKey, BackfillRow, DagRow};
 use millrace_core::state::ReprocessBehavior;
-use millrace_scheduler::disk::read_version;
 use millrace_store::page::{Direction, LIMIT_MAX, Paging};
 use millrace_store::{Store, backfill, dag_version};
 use serde_json::{Value, json};

@@ -7,6 +7,7 @@ use millrace_core::connection::Connection;
 use millrace_store::{Store, connection};
 use serde_json::{Map, Value};
 
+use super::wait::actor;
 use crate::failure::Failure;
 use crate::local::{self, fault};
 use crate::output::{ExportFormat, Format, print};
@@ -116,7 +117,10 @@ impl Connections {
             }
             Self::Add(add) => add.run(&store).await,
             Self::Delete { conn_id } => {
-                if connection::delete(&store, &conn_id).await.map_err(fault)? {
+                if connection::delete(&store, &conn_id, actor().as_deref(), local::now())
+                    .await
+                    .map_err(fault)?
+                {
                     print(&format!("connection {conn_id} is gone"))
                 } else {
                     Err(unknown(&conn_id))
@@ -135,7 +139,9 @@ impl Connections {
             Self::Import { file } => {
                 let found = connection::from_map(&input::map(&file)?).map_err(fault)?;
                 for connection in &found {
-                    connection::put(&store, connection, local::now()).await.map_err(fault)?;
+                    connection::set(&store, connection, actor().as_deref(), local::now())
+                        .await
+                        .map_err(fault)?;
                 }
                 print(&format!("{} connections were set", found.len()))
             }
@@ -160,7 +166,7 @@ impl Add {
         if new.description.is_none() {
             new.description = self.description;
         }
-        connection::put(store, &new, local::now()).await.map_err(fault)?;
+        connection::set(store, &new, actor().as_deref(), local::now()).await.map_err(fault)?;
         print(&format!("connection {} is set", new.conn_id))
     }
 

@@ -1,9 +1,9 @@
 //! `millrace dags`: the DAGs that the installation knows.
 
 use clap::Subcommand;
+use millrace_core::dagfile::read_version;
 use millrace_core::ids::DagId;
 use millrace_core::record::{DagRow, RunRow, VersionRow};
-use millrace_scheduler::disk::read_version;
 use millrace_store::dag::{self, DagFilter, DagOrder};
 use millrace_store::page::{Direction, LIMIT_MAX, Paging};
 use millrace_store::{Store, dag_run, dag_version, import_error};

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use millrace_core::dag::Dag;
+use millrace_core::dagfile::read_version;
 use millrace_core::engine::{Engine, EngineConfig, Reason, Workers};
 use millrace_core::ids::DagId;
 use millrace_core::record::{RunRow, TiRow, VersionKey};
-use millrace_scheduler::disk::read_version;
 use millrace_store::{Store, worker};
 use serde_json::{Value, json};
 

@@ -59,7 +59,8 @@ impl Pools {
                 let before = pool::get(&store, &name).await.map_err(fault)?;
                 let description = description.or(before.and_then(|pool| pool.description));
                 let row = PoolRow { name: name.clone(), slots, description, include_deferred };
-                orders::send_now(&store, &Order::SetPool(row)).await?;
+                orders::send_now(&store, &Order::SetPool { row: row, actor: super::wait::actor() })
+                    .await?;
                 print(&format!("pool {name} is set, slots: {slots}"))
             }
             Self::Import { file } => import(&store, &file).await,
@@ -70,7 +71,11 @@ impl Pools {
                 )
             }
             Self::Delete { name } => {
-                orders::send_now(&store, &Order::DeletePool { name: name.clone() }).await?;
+                orders::send_now(
+                    &store,
+                    &Order::DeletePool { name: name.clone(), actor: super::wait::actor() },
+                )
+                .await?;
                 print(&format!("pool {name} is gone"))
             }
         }
@@ -115,7 +120,8 @@ async fn import(store: &Store, file: &Path) -> Result<(), Failure> {
     let rows: Vec<PoolRow> =
         map.iter().map(|(name, value)| of_file(name, value)).collect::<Result<_, _>>()?;
     for row in &rows {
-        orders::send_now(store, &Order::SetPool(row.clone())).await?;
+        orders::send_now(store, &Order::SetPool { row: row.clone(), actor: super::wait::actor() })
+            .await?;
     }
     print(&format!("{} pools were set", rows.len()))
 }

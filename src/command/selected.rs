@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use clap::Args;
 use millrace_core::dag::Dag;
+use millrace_core::dagfile::read_version;
 use millrace_core::engine::{RUNS_PER_ORDER_MAX, Selection};
 use millrace_core::ids::{DagId, RunId, TaskId};
 use millrace_core::record::{RunRow, TiKey, TiRow};
-use millrace_scheduler::disk::read_version;
 use millrace_store::{Store, dag_run, dag_version};
 
 use super::one_run::dag_of;

@@ -8,6 +8,7 @@ use millrace_store::Store;
 use millrace_store::variable::{self, Variable};
 use serde_json::{Value, json};
 
+use super::wait::actor;
 use crate::failure::Failure;
 use crate::local::{self, fault};
 use crate::output::{ExportFormat, Format, print, say};
@@ -69,7 +70,10 @@ impl Variables {
             Self::Get { name, reveal } => get(&store, &name, reveal).await,
             Self::Set { name, value, description } => set(&store, name, value, description).await,
             Self::Delete { name } => {
-                if variable::delete(&store, &name).await.map_err(fault)? {
+                if variable::delete(&store, &name, actor().as_deref(), local::now())
+                    .await
+                    .map_err(fault)?
+                {
                     print(&format!("variable {name} is gone"))
                 } else {
                     Err(unknown(&name))
@@ -78,7 +82,9 @@ impl Variables {
             Self::Import { file } => {
                 let found = variable::from_map(&input::map(&file)?);
                 for variable in &found {
-                    variable::put(&store, variable, local::now()).await.map_err(fault)?;
+                    variable::set(&store, variable, actor().as_deref(), local::now())
+                        .await
+                        .map_err(fault)?;
                 }
                 print(&format!("{} variables were set", found.len()))
             }
@@ -128,7 +134,7 @@ async fn set(
     let before = variable::get(store, &name).await.map_err(fault)?;
     let description = description.or(before.and_then(|found| found.description));
     let new = Variable { name, value, description };
-    variable::put(store, &new, local::now()).await.map_err(fault)?;
+    variable::set(store, &new, actor().as_deref(), local::now()).await.map_err(fault)?;
     print(&format!("variable {} is set", new.name))
 }
 

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use millrace_core::connection::{Connection, ConnectionError};
+use millrace_core::engine::Setting;
 use serde_json::{Map, Value};
 
 use crate::db::{Arg, Reader, Sql, StoreError, json_text};
+use crate::inbox;
 use crate::page::{Direction, Filter, Page, Paging, like};
 use crate::secret::Place;
 use crate::store::Store;
@@ -86,11 +88,14 @@ fn read(store: &Store, reader: &mut Reader<'_>) -> Result<Connection, StoreError
     Ok(connection)
 }
 
-/// Sets a connection, new or not.
-pub async fn put(store: &Store, connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
+fn upsert<'a>(
+    store: &Store,
+    connection: &'a Connection,
+    now: Timestamp,
+) -> Result<Sql<'a>, StoreError> {
     let conn_id = &connection.conn_id;
     let extra_text = (!connection.extra.is_empty()).then(|| json_text(&connection.extra));
-    let row: Vec<Arg<'_>> = vec![
+    let row: Vec<Arg<'a>> = vec![
         conn_id.into(),
         (&connection.conn_type).into(),
         connection.description.as_deref().into(),
@@ -102,8 +107,27 @@ pub async fn put(store: &Store, connection: &Connection, now: Timestamp) -> Resu
         seal(store, extra(conn_id), extra_text.as_deref())?.into(),
         now.into(),
     ];
-    store.db.exec(TABLE.upsert(store.dialect(), "connection::put", vec![row])).await?;
+    Ok(TABLE.upsert(store.dialect(), "connection::put", vec![row]))
+}
+
+/// Sets a connection, new or not, without a trace in the log of events: for a database of one run.
+pub async fn put(store: &Store, connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
+    store.db.exec(upsert(store, connection, now)?).await?;
     Ok(())
+}
+
+/// Sets a connection, new or not; the log of events will say who did it.
+pub async fn set(
+    store: &Store,
+    connection: &Connection,
+    actor: Option<&str>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut tx = store.db.begin().await?;
+    tx.exec(upsert(store, connection, now)?).await?;
+    let change = (Setting::Connection, connection.conn_id.as_str(), false);
+    inbox::note_change(&mut tx, change, actor, now).await?;
+    tx.commit().await
 }
 
 /// The connection of a name in the table.
@@ -135,13 +159,24 @@ pub async fn find(
     Ok(get(store, conn_id).await?)
 }
 
-/// Deletes a connection; whether there was one.
-pub async fn delete(store: &Store, conn_id: &str) -> Result<bool, StoreError> {
+/// Deletes a connection; whether there was one. The log of events will say who did it.
+pub async fn delete(
+    store: &Store,
+    conn_id: &str,
+    actor: Option<&str>,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     let sql = Sql::new(
         "-- connection::delete
 DELETE FROM connection WHERE conn_id = ?",
     );
-    Ok(store.db.exec(sql.bind(conn_id)).await? > 0)
+    let mut tx = store.db.begin().await?;
+    if tx.exec(sql.bind(conn_id)).await? == 0 {
+        return Ok(false);
+    }
+    inbox::note_change(&mut tx, (Setting::Connection, conn_id, true), actor, now).await?;
+    tx.commit().await?;
+    Ok(true)
 }
 
 /// A page of connections, by name; with a pattern those whose name has this text.

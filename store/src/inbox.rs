@@ -3,7 +3,7 @@
 //! Any process adds; the leader alone marks entries done, inside [`crate::apply`].
 
 use jiff::Timestamp;
-use millrace_core::engine::Order;
+use millrace_core::engine::{Order, Setting};
 use serde_json::Value;
 
 use crate::db::{Sql, StoreError, Tx, json_text};
@@ -93,6 +93,23 @@ SELECT id FROM inbox WHERE idempotency_key = ? OR pending_run = ? ORDER BY id LI
         statement: "inbox::add".to_owned(),
         what: "an entry in the way that cannot be found".to_owned(),
     })
+}
+
+/// Keeps the order that tells of a change, in the transaction of the change itself.
+pub(crate) async fn note_change(
+    tx: &mut Tx,
+    (what, name, is_deleted): (Setting, &str, bool),
+    actor: Option<&str>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let (name, actor) = (name.to_owned(), actor.map(str::to_owned));
+    let order = Order::Changed { what, name, is_deleted, actor };
+    let sql = Sql::new(
+        "-- inbox::note_change
+INSERT INTO inbox (order_text, is_done, created_at) VALUES (?, 0, ?)",
+    );
+    tx.exec(sql.bind(json_text(&order)).bind(now)).await?;
+    Ok(())
 }
 
 /// The entries that wait, oldest first, at most 1000.

@@ -426,8 +426,8 @@ async fn secrets_at_rest(Fixture { store, folder, .. }: Fixture) {
     let error = variable::get(&other, "copy").await.unwrap_err();
     assert!(matches!(error, StoreError::Secret { .. }), "{error:?}");
     environment_first(&other).await;
-    assert!(variable::delete(&other, "token").await.unwrap());
-    assert!(connection::delete(&other, "db").await.unwrap());
+    assert!(variable::delete(&other, "token", None, at(0)).await.unwrap());
+    assert!(connection::delete(&other, "db", None, at(0)).await.unwrap());
 }
 
 fn url_of(store: &Store, folder: &std::path::Path) -> String {

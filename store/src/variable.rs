@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use millrace_core::engine::Setting;
 use serde_json::{Map, Value};
 
 use crate::db::{Arg, Reader, Sql, StoreError};
+use crate::inbox;
 use crate::page::{Direction, Filter, Page, Paging, like};
 use crate::secret::Place;
 use crate::store::Store;
@@ -47,18 +49,40 @@ fn read(store: &Store, reader: &mut Reader<'_>) -> Result<Variable, StoreError> 
     Ok(Variable { name, value, description: reader.opt_text()? })
 }
 
-/// Sets a variable, new or not.
-pub async fn put(store: &Store, variable: &Variable, now: Timestamp) -> Result<(), StoreError> {
+fn upsert<'a>(
+    store: &Store,
+    variable: &'a Variable,
+    now: Timestamp,
+) -> Result<Sql<'a>, StoreError> {
     let place = place(&variable.name);
     let sealed = store.secrets(place)?.seal(place, &variable.value)?;
-    let row: Vec<Arg<'_>> = vec![
+    let row: Vec<Arg<'a>> = vec![
         (&variable.name).into(),
         sealed.into(),
         variable.description.as_deref().into(),
         now.into(),
     ];
-    store.db.exec(TABLE.upsert(store.dialect(), "variable::put", vec![row])).await?;
+    Ok(TABLE.upsert(store.dialect(), "variable::put", vec![row]))
+}
+
+/// Sets a variable, new or not, without a trace in the log of events: for a database of one run.
+pub async fn put(store: &Store, variable: &Variable, now: Timestamp) -> Result<(), StoreError> {
+    store.db.exec(upsert(store, variable, now)?).await?;
     Ok(())
+}
+
+/// Sets a variable, new or not; the log of events will say who did it.
+pub async fn set(
+    store: &Store,
+    variable: &Variable,
+    actor: Option<&str>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut tx = store.db.begin().await?;
+    tx.exec(upsert(store, variable, now)?).await?;
+    let change = (Setting::Variable, variable.name.as_str(), false);
+    inbox::note_change(&mut tx, change, actor, now).await?;
+    tx.commit().await
 }
 
 /// The variable of a key.
@@ -91,13 +115,24 @@ pub async fn find(
     }
 }
 
-/// Deletes a variable; whether there was one.
-pub async fn delete(store: &Store, name: &str) -> Result<bool, StoreError> {
+/// Deletes a variable; whether there was one. The log of events will say who did it.
+pub async fn delete(
+    store: &Store,
+    name: &str,
+    actor: Option<&str>,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     let sql = Sql::new(
         "-- variable::delete
 DELETE FROM variable WHERE name = ?",
     );
-    Ok(store.db.exec(sql.bind(name)).await? > 0)
+    let mut tx = store.db.begin().await?;
+    if tx.exec(sql.bind(name)).await? == 0 {
+        return Ok(false);
+    }
+    inbox::note_change(&mut tx, (Setting::Variable, name, true), actor, now).await?;
+    tx.commit().await?;
+    Ok(true)
 }
 
 /// A page of variables, by key; with a pattern those whose key has this text.

@@ -292,6 +292,53 @@ async fn pools_change_through_the_scheduler() {
 }
 
 #[tokio::test]
+async fn every_change_of_a_setting_says_who_made_it() {
+    let server = Server::start().await;
+    let body = json!({"key": "region", "value": "seoul"});
+    server.post("/api/v2/variables", &body).await.expect(201);
+    server.patch("/api/v2/variables/region", &body).await.expect(200);
+    let actions = json!([
+        {"action": "create", "entities": [{"key": "more", "value": "1"}]},
+        {"action": "delete", "entities": ["more"]},
+    ]);
+    server.patch("/api/v2/variables", &json!({"actions": actions})).await.expect(200);
+    let body = json!({"connection_id": "c1", "conn_type": "http", "host": "h"});
+    server.post("/api/v2/connections", &body).await.expect(201);
+    assert_eq!(server.delete("/api/v2/connections/c1").await.status, 204);
+    assert_eq!(server.delete("/api/v2/connections/c1").await.status, 404);
+    server.post("/api/v2/pools", &json!({"name": "gpu", "slots": 4})).await.expect(201);
+    assert_eq!(server.delete("/api/v2/pools/gpu").await.status, 204);
+    let expected = [
+        ("variable_set", "region"),
+        ("variable_set", "region"),
+        ("variable_set", "more"),
+        ("variable_deleted", "more"),
+        ("connection_set", "c1"),
+        ("connection_deleted", "c1"),
+        ("pool_set", "gpu"),
+        ("pool_deleted", "gpu"),
+    ];
+    let of_settings = |event: &&Value| {
+        let kind = event["event"].as_str().unwrap_or_default();
+        ["variable_", "connection_", "pool_"].iter().any(|part| kind.starts_with(part))
+    };
+    let found = super::harness::eventually(async || {
+        let got = server.get("/api/v2/eventLogs?order_by=event_log_id").await.expect(200);
+        let events = got["event_logs"].as_array().expect("a list").clone();
+        let mut found: Vec<Value> = events.iter().filter(of_settings).cloned().collect();
+        found.retain(|event| !event["extra"].to_string().contains("default_pool"));
+        (found.len() >= expected.len()).then_some(found)
+    })
+    .await;
+    for (event, (kind, name)) in found.iter().zip(expected) {
+        assert_eq!(event["event"], kind, "{found:?}");
+        assert_eq!(event["owner"], "admin", "{event}");
+        assert!(event["extra"].to_string().contains(name), "{event}");
+        assert!(!event.to_string().contains("seoul"), "{event}");
+    }
+}
+
+#[tokio::test]
 async fn bodies_have_limits() {
     let server = Server::start().await;
     let note = "x".repeat(2 << 20);

@@ -8,7 +8,7 @@ use millrace_store::connection;
 use millrace_store::page::Direction;
 use serde_json::{Map, Value};
 
-use crate::access::Action;
+use crate::access::{Action, Caller};
 use crate::app::App;
 use crate::body::{Body, Given};
 use crate::path::{Names, shown};
@@ -150,6 +150,7 @@ fn is_id(text: &str) -> bool {
 
 async fn create(
     State(app): State<App>,
+    caller: Caller,
     body: Body,
 ) -> Result<(StatusCode, Json<ConnectionShape>), Problem> {
     let wanted = Wanted::read(body)?;
@@ -160,12 +161,14 @@ async fn create(
     }
     let mut new = Connection { conn_id: wanted.conn_id.clone(), ..Connection::default() };
     wanted.apply(&mut new, |_| true);
-    connection::put(app.store(), &new, app.now()).await?;
+    connection::set(app.store(), &new, Some(&caller.name), app.now()).await?;
+    app.nudge();
     Ok((StatusCode::CREATED, Json(ConnectionShape::of(&new))))
 }
 
 async fn patch(
     State(app): State<App>,
+    caller: Caller,
     names: Names,
     mut params: Params,
     body: Body,
@@ -179,13 +182,19 @@ async fn patch(
     }
     let mut row = find(&app, names.text(0)).await?;
     wanted.apply(&mut row, |field| mask.is_empty() || mask.iter().any(|name| name == field));
-    connection::put(app.store(), &row, app.now()).await?;
+    connection::set(app.store(), &row, Some(&caller.name), app.now()).await?;
+    app.nudge();
     Ok(Json(ConnectionShape::of(&row)))
 }
 
-async fn delete(State(app): State<App>, names: Names) -> Result<StatusCode, Problem> {
+async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    names: Names,
+) -> Result<StatusCode, Problem> {
     let conn_id = names.text(0);
-    if connection::delete(app.store(), conn_id).await? {
+    if connection::delete(app.store(), conn_id, Some(&caller.name), app.now()).await? {
+        app.nudge();
         return Ok(StatusCode::NO_CONTENT);
     }
     Err(missing(conn_id))

@@ -10,7 +10,7 @@ use millrace_core::record::PoolRow;
 use millrace_store::pool;
 use serde_json::Value;
 
-use crate::access::Action;
+use crate::access::{Action, Caller};
 use crate::app::App;
 use crate::body::{Body, Given};
 use crate::inbox::place;
@@ -82,6 +82,7 @@ fn check_slots(body: &mut Body, slots: i64) {
 
 async fn create(
     State(app): State<App>,
+    caller: Caller,
     mut body: Body,
 ) -> Result<(StatusCode, Json<PoolShape>), Problem> {
     let row = PoolRow {
@@ -102,13 +103,14 @@ async fn create(
         let text = format!("The Pool with name: `{}` already exists", shown(&row.name));
         return Err(Problem::conflict(text));
     }
-    place(&app, &Order::SetPool(row.clone()), None).await?;
+    place(&app, &Order::SetPool { row: row.clone(), actor: Some(caller.name) }, None).await?;
     Ok((StatusCode::CREATED, shaped(&app, row).await?))
 }
 
 /// Airflow asks for every field even under an update mask; here a field that is absent stays.
 async fn patch(
     State(app): State<App>,
+    caller: Caller,
     names: Names,
     mut params: Params,
     mut body: Body,
@@ -135,16 +137,21 @@ async fn patch(
     let meant = include_deferred.filter(|_| is_meant("include_deferred"));
     row.include_deferred = meant.unwrap_or(row.include_deferred);
     description.only_if(is_meant("description")).set(&mut row.description);
-    place(&app, &Order::SetPool(row.clone()), None).await?;
+    place(&app, &Order::SetPool { row: row.clone(), actor: Some(caller.name) }, None).await?;
     shaped(&app, row).await
 }
 
-async fn delete(State(app): State<App>, names: Names) -> Result<StatusCode, Problem> {
+async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    names: Names,
+) -> Result<StatusCode, Problem> {
     let name = names.text(0);
     if name == DEFAULT_POOL {
         return Err(Problem::bad_request("Default Pool can't be deleted"));
     }
     find(&app, name).await?;
-    place(&app, &Order::DeletePool { name: name.to_owned() }, None).await?;
+    place(&app, &Order::DeletePool { name: name.to_owned(), actor: Some(caller.name) }, None)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

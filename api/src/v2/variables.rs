@@ -7,7 +7,7 @@ use millrace_store::page::Direction;
 use millrace_store::variable::{self, Variable};
 use serde_json::{Value, json};
 
-use crate::access::Action;
+use crate::access::{Action, Caller};
 use crate::app::App;
 use crate::body::Body;
 use crate::path::{Names, shown};
@@ -81,6 +81,7 @@ fn read(body: &mut Body) -> Variable {
 
 async fn create(
     State(app): State<App>,
+    caller: Caller,
     mut body: Body,
 ) -> Result<(StatusCode, Json<VariableShape>), Problem> {
     let new = read(&mut body);
@@ -89,12 +90,14 @@ async fn create(
         let text = format!("The Variable with key: `{}` already exists", shown(&new.name));
         return Err(Problem::conflict(text));
     }
-    variable::put(app.store(), &new, app.now()).await?;
+    variable::set(app.store(), &new, Some(&caller.name), app.now()).await?;
+    app.nudge();
     Ok((StatusCode::CREATED, Json(VariableShape::of(new))))
 }
 
 async fn patch(
     State(app): State<App>,
+    caller: Caller,
     names: Names,
     mut params: Params,
     mut body: Body,
@@ -116,32 +119,46 @@ async fn patch(
     if new.description.is_some() && is_meant("description") {
         row.description = new.description;
     }
-    variable::put(app.store(), &row, app.now()).await?;
+    variable::set(app.store(), &row, Some(&caller.name), app.now()).await?;
+    app.nudge();
     Ok(Json(VariableShape::of(row)))
 }
 
-async fn delete(State(app): State<App>, names: Names) -> Result<StatusCode, Problem> {
+async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    names: Names,
+) -> Result<StatusCode, Problem> {
     let key = names.text(0);
-    if variable::delete(app.store(), key).await? {
+    if variable::delete(app.store(), key, Some(&caller.name), app.now()).await? {
+        app.nudge();
         return Ok(StatusCode::NO_CONTENT);
     }
     Err(Problem::not_found(missing(key)))
 }
 
 /// Airflow: `BulkBody`; each action answers for itself.
-async fn bulk(State(app): State<App>, mut body: Body) -> Result<Json<Value>, Problem> {
+async fn bulk(
+    State(app): State<App>,
+    caller: Caller,
+    mut body: Body,
+) -> Result<Json<Value>, Problem> {
     let actions: Vec<Value> = body.required("actions");
     body.close()?;
     let mut answer = json!({"create": null, "update": null, "delete": null});
     for (index, action) in actions.into_iter().enumerate() {
         let at = vec!["body".into(), "actions".into(), index.into()];
-        let (word, done) = carry_out(&app, Body::of(action, at)?).await?;
+        let (word, done) = carry_out(&app, &caller, Body::of(action, at)?).await?;
         answer[word] = done;
     }
     Ok(Json(answer))
 }
 
-async fn carry_out(app: &App, mut action: Body) -> Result<(&'static str, Value), Problem> {
+async fn carry_out(
+    app: &App,
+    caller: &Caller,
+    mut action: Body,
+) -> Result<(&'static str, Value), Problem> {
     let word: String = action.required("action");
     let entities: Vec<Value> = action.required("entities");
     let if_exists: Option<String> = action.optional("action_on_existence");
@@ -183,12 +200,14 @@ async fn carry_out(app: &App, mut action: Body) -> Result<(&'static str, Value),
             continue;
         }
         if word == "delete" {
-            variable::delete(app.store(), &key).await?;
+            variable::delete(app.store(), &key, Some(&caller.name), app.now()).await?;
+            app.nudge();
         } else {
             let mut entity = Body::of(entity, vec!["body".into(), "actions".into()])?;
             let new = read(&mut entity);
             entity.close()?;
-            variable::put(app.store(), &new, app.now()).await?;
+            variable::set(app.store(), &new, Some(&caller.name), app.now()).await?;
+            app.nudge();
         }
         success.push(key);
     }

@@ -122,7 +122,7 @@ impl Play {
             self.dag.tasks.iter().flat_map(|t| t.pools.keys().cloned()).map(|p| (p, ())).collect();
         for name in pools.into_keys() {
             let pool = PoolRow { name, slots: -1, description: None, include_deferred: false };
-            self.step(Event::Order(Box::new(Order::SetPool(pool))));
+            self.step(Event::Order(Box::new(Order::SetPool { row: pool, actor: None })));
         }
         let loaded = DagLoaded {
             dag: Arc::clone(&self.dag),

@@ -10,9 +10,9 @@ use crate::dag::Task;
 use super::asset_text;
 use super::fields::Fields;
 use super::report::Report;
-use super::suggest::did_you_mean;
 use super::tree::{Entry, Kind, Node};
 use super::value;
+use crate::suggest::did_you_mean;
 
 /// The forms of one asset, for messages.
 const ONE: &str = "write `model://name`, or {asset: name, uri: \"s3://…\"}";

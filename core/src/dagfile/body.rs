@@ -18,12 +18,12 @@ use super::keys::{self, DAG_KEYS, KeyKind};
 use super::report::Report;
 use super::schedule::Schedule;
 use super::source::Span;
-use super::suggest::did_you_mean;
 use super::template_check::{self, Names};
 use super::tree::{Entry, Node};
 use super::{
     Context, TaskPlaces, asset, callback, cases, config, param, requirement, schedule, task, value,
 };
+use crate::suggest::did_you_mean;
 
 /// Keys of a DAG that dag-factory files put into `default_args`.
 const HOISTED: &[&str] = &["start_date", "end_date", "timezone"];

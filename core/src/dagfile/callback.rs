@@ -9,9 +9,9 @@ use crate::operator::notify::{KINDS, keys_of, kind_of, problem_of};
 
 use super::report::Report;
 use super::source::Span;
-use super::suggest::did_you_mean;
 use super::tree::{Entry, Kind, Node};
 use super::value;
+use crate::suggest::did_you_mean;
 
 const FORM: &str = "write `[{webhook: {conn_id: …, json: {…}}}]`, `[{log: {message: …}}]`, \
                     `[{email: {to: …}}]` or `[{command: {bash_command: …}}]`";

@@ -18,10 +18,10 @@ use super::keys::{self, CASE_KEYS, ENDINGS, EXPECT_KEYS, Key, RUN_STATES, STUB_K
 use super::report::Report;
 use super::scalar::Resolved;
 use super::source::Span;
-use super::suggest::did_you_mean;
 use super::task::Built;
 use super::tree::{Entry, Kind, Node};
 use super::value;
+use crate::suggest::did_you_mean;
 
 const FORM: &str = "write `- name: …` with `date`, `stub` and `expect` below it";
 

@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 use super::report::Report;
 use super::scalar::Resolved;
 use super::source::Span;
-use super::suggest::did_you_mean;
 use super::tree::{Entry, Node};
 use super::value;
+use crate::suggest::did_you_mean;
 
 const FORM: &str =
     "write `- when: \"{{ … }}\"` with `then: task` below it, and last `- else: task`";

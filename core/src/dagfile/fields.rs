@@ -9,8 +9,8 @@ use crate::operator::{Field as OperatorField, OPERATORS, OperatorSpec};
 use super::keys::{self, Key, Support, TASK_KEYS};
 use super::report::Report;
 use super::source::Span;
-use super::suggest::did_you_mean;
 use super::tree::{Entry, Kind, Node};
+use crate::suggest::did_you_mean;
 
 /// One key of a map, by its canonical name.
 #[derive(Debug, Clone)]

@@ -12,9 +12,9 @@ use crate::state::{TriggerRule, WeightRule};
 use super::groups::Outline;
 use super::report::Report;
 use super::source::Span;
-use super::suggest::did_you_mean;
 use super::task::Built;
 use super::value;
+use crate::suggest::did_you_mean;
 
 /// The names of a DAG's tasks and groups, and the edges so far.
 pub(crate) struct Wiring<'o, 'a> {

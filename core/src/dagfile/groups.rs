@@ -12,9 +12,9 @@ use super::fields::{self, Fields, Owner};
 use super::keys::GROUP_KEYS;
 use super::report::Report;
 use super::source::Span;
-use super::suggest::did_you_mean;
 use super::tree::{Entry, Kind, Node};
 use super::value;
+use crate::suggest::did_you_mean;
 
 /// The most tasks in one DAG.
 pub(crate) const TASKS_MAX: usize = 5_000;

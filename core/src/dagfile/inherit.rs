@@ -10,9 +10,9 @@ use super::fields::{self, Fields, Owner};
 use super::groups::{Draft, Outline};
 use super::report::Report;
 use super::source::Span;
-use super::suggest::{did_you_mean, nearest};
 use super::tree::{Entry, Kind, Node};
 use super::value;
+use crate::suggest::{did_you_mean, nearest};
 
 /// The words for `operator`.
 const OPERATOR_WORDS: &[&str] = &["operator", "type", "uses"];

@@ -9,9 +9,9 @@ use crate::dag::Params;
 use crate::params;
 
 use super::report::Report;
-use super::suggest::nearest;
 use super::tree::{Entry, Kind, Node};
 use super::value;
+use crate::suggest::nearest;
 
 /// Words that make a map a schema.
 const SCHEMA_WORDS: &[&str] =

@@ -10,9 +10,9 @@ use super::Context;
 use super::fields::Fields;
 use super::report::Report;
 use super::source::Span;
-use super::suggest::did_you_mean;
 use super::tree::{Kind, Node};
 use super::value;
+use crate::suggest::did_you_mean;
 
 /// The pools of a task with the slots that it takes; never empty.
 pub(crate) fn pools(

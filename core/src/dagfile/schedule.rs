@@ -10,10 +10,10 @@ use crate::timetable::{Cron, CronError, Every, Timetable};
 
 use super::report::Report;
 use super::source::Span;
-use super::suggest::did_you_mean;
 use super::tree::{Kind, Node, Style};
 use super::value;
 use super::{Context, asset, asset_text, calendar, duration};
+use crate::suggest::did_you_mean;
 
 /// The forms, for messages.
 const FORMS: &str = "write \"0 15 * * *\", \"@daily\", {every: 30m}, {cron: [a, b]}, \

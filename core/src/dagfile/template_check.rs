@@ -13,9 +13,9 @@ use super::fields::Fields;
 use super::files;
 use super::report::Report;
 use super::source::{Source, Span};
-use super::suggest::did_you_mean;
 use super::tree::{Kind, Node, Scalar, Style};
 use super::value;
+use crate::suggest::did_you_mean;
 
 /// The names of one DAG that its templates may use.
 #[derive(Debug, Default)]

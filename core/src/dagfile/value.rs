@@ -8,9 +8,9 @@ use jiff::tz::TimeZone;
 use super::report::Report;
 use super::scalar::{Resolved, yaml_1_1_bool};
 use super::source::Span;
-use super::suggest::did_you_mean;
 use super::tree::{Kind, Node, Style};
 use super::{duration, instant, size};
+use crate::suggest::did_you_mean;
 
 /// Adds "`key` must be …, not …".
 pub(crate) fn wrong(report: &mut Report<'_>, key: &str, node: &Node, wanted: &str, help: &str) {

@@ -7,7 +7,7 @@ use serde_saphyr::granit_parser::{ErrorKind, ScanError, Tag};
 
 use super::report::Report;
 use super::source::Span;
-use super::suggest::did_you_mean;
+use crate::suggest::did_you_mean;
 
 /// Adds the finding for a syntax error; `offset` is where the document starts in the file.
 pub(crate) fn explain(report: &mut Report<'_>, error: &ScanError, offset: usize) {

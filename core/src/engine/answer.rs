@@ -8,11 +8,11 @@ use super::attempt::key_of;
 use super::event::{Answer as Given, Refusal};
 use super::order::{Answer, conflict, invalid, no_run};
 use super::step::Step;
-use crate::dagfile::nearest;
 use crate::operator::Config;
 use crate::operator::approval::{self, Effect};
 use crate::record::{Change, RunKey, TiRow};
 use crate::state::TaskState;
+use crate::suggest::nearest;
 use crate::wait::{Condition, Question, Reply};
 use crate::wire::{AttemptResult, Outcome};
 

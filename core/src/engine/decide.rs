@@ -8,9 +8,9 @@ use super::Engine;
 use super::layout::{Decision, Layout};
 use super::step::Step;
 use super::transition::TaskEvent;
-use crate::dagfile::nearest;
 use crate::record::{RunKey, SkipMemory};
 use crate::state::TaskState;
+use crate::suggest::nearest;
 use crate::wire::AttemptResult;
 
 /// What a decision came to.

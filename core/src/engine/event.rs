@@ -133,11 +133,30 @@ pub enum Order {
     /// Create or change a backfill.
     Backfill(BackfillOrder),
     /// A pool was created or changed.
-    SetPool(PoolRow),
+    SetPool {
+        /// The pool as it is to be.
+        row: PoolRow,
+        /// Who.
+        actor: Option<String>,
+    },
     /// A pool was deleted.
     DeletePool {
         /// Its name.
         name: String,
+        /// Who.
+        actor: Option<String>,
+    },
+    /// A variable or a connection was changed, in the same transaction as this was ordered. Only
+    /// the event is left to write.
+    Changed {
+        /// What.
+        what: Setting,
+        /// Its name; its value is nobody's business.
+        name: String,
+        /// Whether it is gone.
+        is_deleted: bool,
+        /// Who.
+        actor: Option<String>,
     },
     /// Delete a run and everything that belongs to it.
     DeleteRun {
@@ -207,6 +226,16 @@ pub struct Answer {
     pub actor: Option<String>,
 }
 
+/// What people keep beside their DAGs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Setting {
+    /// A variable.
+    Variable,
+    /// A connection.
+    Connection,
+}
+
 /// Creation of a dag run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trigger {
@@ -250,8 +279,9 @@ impl Order {
             Self::Answer(answer) => Some((&answer.dag_id, vec![&answer.run_id])),
             Self::Trigger(_)
             | Self::Pause { .. }
-            | Self::SetPool(_)
+            | Self::SetPool { .. }
             | Self::DeletePool { .. }
+            | Self::Changed { .. }
             | Self::Backfill(_)
             | Self::AssetEvent { .. }
             | Self::ClearAssetQueue { .. } => None,

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::create::{blank_run, run_id_for};
-use super::event::{Order, Refusal, Trigger};
+use super::event::{Order, Refusal, Setting, Trigger};
 use super::layout::Layout;
 use super::line::Gate;
 use super::step::Step;
 use super::transition::{RunEvent, TaskEvent};
 use super::{DagEntry, Engine};
 use crate::dag::DEFAULT_POOL;
-use crate::dagfile::nearest;
 use crate::ids::{DagId, RunId, TaskId};
 use crate::record::{Change, PoolRow, RunKey};
 use crate::state::{RunState, RunType, TaskState};
+use crate::suggest::nearest;
 use crate::timetable::DataInterval;
 
 /// What an order answers.
@@ -43,8 +43,24 @@ impl Engine {
                 Ok(json!({ "dag_id": dag_id, "is_paused": is_paused }))
             }
             Order::Backfill(order) => self.backfill(step, order),
-            Order::SetPool(row) => self.set_pool(step, row),
-            Order::DeletePool { name } => self.delete_pool(step, &name),
+            Order::SetPool { row, actor } => {
+                step.actor = actor;
+                self.set_pool(step, row)
+            }
+            Order::DeletePool { name, actor } => {
+                step.actor = actor;
+                self.delete_pool(step, &name)
+            }
+            Order::Changed { what, name, is_deleted, actor } => {
+                let kind = match (what, is_deleted) {
+                    (Setting::Variable, false) => "variable_set",
+                    (Setting::Variable, true) => "variable_deleted",
+                    (Setting::Connection, false) => "connection_set",
+                    (Setting::Connection, true) => "connection_deleted",
+                };
+                step.event_with(None, kind, actor.as_deref(), Some(json!({ "name": name })));
+                Ok(Value::Null)
+            }
             Order::DeleteRun { dag_id, run_id, actor } => {
                 step.actor = actor;
                 self.delete_run(step, &dag_id, &run_id)
@@ -252,7 +268,8 @@ impl Engine {
         let name = row.name.clone();
         let detail = json!({ "name": name, "slots": row.slots });
         step.rest.push(Change::Pool(row.clone()));
-        step.event_with(None, "pool_set", None, Some(detail.clone()));
+        let actor = step.actor.clone();
+        step.event_with(None, "pool_set", actor.as_deref(), Some(detail.clone()));
         self.lines.pool(&name).row = Some(row);
         self.reopen_pool(&name);
         Ok(detail)
@@ -268,7 +285,8 @@ impl Engine {
         };
         pool.row = None;
         step.rest.push(Change::PoolDeleted(name.to_owned()));
-        step.event_with(None, "pool_deleted", None, Some(json!({ "name": name })));
+        let actor = step.actor.clone();
+        step.event_with(None, "pool_deleted", actor.as_deref(), Some(json!({ "name": name })));
         self.reopen_pool(name);
         Ok(json!({ "name": name }))
     }

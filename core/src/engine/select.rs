@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use super::event::{Refusal, Selection};
 use crate::dag::{Dag, TaskIndex};
-use crate::dagfile::nearest;
 use crate::ids::TaskId;
 use crate::record::TiRow;
 use crate::state::TaskState;
+use crate::suggest::nearest;
 
 /// Whether the scope of setups and teardowns is added to a selection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

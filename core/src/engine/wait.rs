@@ -17,12 +17,12 @@ use super::run::Run;
 use super::settle::Timer;
 use super::step::Step;
 use super::transition::TaskEvent;
-use crate::dagfile::nearest;
 use crate::ids::DagId;
 use crate::operator::sensor;
 use crate::record::{Change, RunKey, TiKey, TiRow};
 use crate::retry::Salt;
 use crate::state::TaskState;
+use crate::suggest::nearest;
 use crate::wait::{Condition, Elsewhere, Seen, Terms, Verdict, Wait, WhichRun, judge};
 use crate::wire::{AttemptResult, Demand, Outcome};
 

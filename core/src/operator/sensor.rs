@@ -256,7 +256,7 @@ pub(crate) fn state_problems(config: &Config, key: &'static str) -> Problems {
     let words = ["success", "failed", "skipped", "upstream_failed", "running", "queued"];
     unknown
         .map(|word| {
-            let hint = crate::dagfile::nearest(word, TaskState::ALL.iter().map(|s| s.as_str()));
+            let hint = crate::suggest::nearest(word, TaskState::ALL.iter().map(|s| s.as_str()));
             let hint = hint.map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
             (key, format!("unknown state \"{word}\"{hint}; states are {} …", words.join(", ")))
         })

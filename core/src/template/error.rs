@@ -13,6 +13,7 @@ use super::lookup::Lookup;
 use super::rewrite::{parse_bounded, rewrite};
 use super::scope::Run;
 use super::walk::{for_each_child, for_each_root_expr};
+use crate::suggest::nearest;
 
 /// A render that gave no text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -182,17 +183,6 @@ pub fn removed_name(name: &str) -> Option<&'static str> {
     })
 }
 
-/// The nearest of `known` to a mistyped name.
-pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = 1 + name.chars().count() / 4;
-    known
-        .into_iter()
-        .map(|candidate| (distance(name, candidate), candidate))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
 fn innermost(error: &Error) -> &Error {
     let mut current = error;
     while let Some(inner) = current.source().and_then(|source| source.downcast_ref::<Error>()) {
@@ -316,21 +306,6 @@ fn place_of(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
-}
-
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, a) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in right.iter().enumerate() {
-            let cost = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = cost.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[right.len()]
 }
 
 fn list(lookups: &[Lookup]) -> String {

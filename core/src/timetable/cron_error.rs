@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::field::Field;
-use super::nearest::nearest;
+use crate::suggest::nearest;
 
 /// A cron expression that is refused, and where in its text the reason is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

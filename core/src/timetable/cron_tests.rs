@@ -33,7 +33,11 @@ fn refusals_name_field_value_range_and_place() {
         "day-of-week cannot be \"monday\"; did you mean \"mon\"?; use 0-7 (0 and 7 are Sunday), \
          sun-sat, fri#2 or L5",
     );
-    refused("0 0 * Jna *", "Jna", "month cannot be \"jna\"; use 1-12 or jan-dec");
+    refused(
+        "0 0 * Jna *",
+        "Jna",
+        "month cannot be \"jna\"; did you mean \"jan\"?; use 1-12 or jan-dec",
+    );
     refused(
         "0 0 1,15W * *",
         "15W",

@@ -2,7 +2,7 @@
 //!
 //! Must not parse cron fields.
 
-use super::nearest::nearest;
+use crate::suggest::nearest;
 
 /// What a preset stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

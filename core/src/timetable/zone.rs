@@ -8,7 +8,7 @@ use std::fmt;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use super::cron_error::did_you_mean;
-use super::nearest::nearest;
+use crate::suggest::nearest;
 
 /// Abbreviations that people write, with the zone they probably mean. They name an offset, not a
 /// zone with rules, or several zones: so they are suggested, never guessed.

@@ -281,7 +281,8 @@ async fn nothing_answered_is_lost_when_the_server_is_killed() {
 async fn inbox_entries_are_done_with_their_effect() {
     both(|Fixture { store, .. }| async move {
         let epoch = with_run(&store).await;
-        let order = millrace_core::engine::Order::DeletePool { name: "gpu".to_owned() };
+        let order =
+            millrace_core::engine::Order::DeletePool { name: "gpu".to_owned(), actor: None };
         let id = inbox::add(&store, &order, Some("me:1"), at(5)).await.unwrap();
         assert_eq!(inbox::answer(&store, id).await.unwrap(), None);
         let answer = json!({"ok": {"name": "gpu"}});

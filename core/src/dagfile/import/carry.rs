@@ -6,11 +6,11 @@
 use super::super::keys::{self, DAG_KEYS, GROUP_KEYS, Key, Support, TASK_KEYS};
 use super::super::report::Report;
 use super::super::source::Span;
-use super::super::suggest::did_you_mean;
 use super::super::tree::{Entry, Kind, Node, Scalar, Style};
 use super::Dialect;
 use super::marks::Values;
 use crate::operator::{self, OperatorSpec};
+use crate::suggest::did_you_mean;
 
 /// Keys of the other dialects that say nothing about a run.
 const IDLE: &[&str] = &["$schema", "compatibility_date", "file_path"];

@@ -283,7 +283,10 @@ fn the_oldest_run_keeps_the_share_and_the_others_stand_behind() {
     let mut world = world_of(daily(vec![(task("a"), &[])]));
     let pool = |slots| {
         let name = "default_pool".to_owned();
-        Order::SetPool(PoolRow { name, slots, description: None, include_deferred: false })
+        Order::SetPool {
+            row: PoolRow { name, slots, description: None, include_deferred: false },
+            actor: None,
+        }
     };
     world.order(pool(1)).expect("a pool");
     create(&mut world, NewBackfill { max_active_runs: 3, ..days(4) }).expect("a backfill");
@@ -316,7 +319,10 @@ fn the_next_oldest_takes_over_the_share() {
     let mut world = world_of(daily(vec![(task("a"), &[])]));
     let pool = |slots| {
         let name = "default_pool".to_owned();
-        Order::SetPool(PoolRow { name, slots, description: None, include_deferred: false })
+        Order::SetPool {
+            row: PoolRow { name, slots, description: None, include_deferred: false },
+            actor: None,
+        }
     };
     world.order(pool(1)).expect("a pool");
     create(&mut world, NewBackfill { max_active_runs: 3, ..days(3) }).expect("a backfill");

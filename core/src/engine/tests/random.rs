@@ -148,12 +148,15 @@ fn random_events(world: &World, random: &mut Lcg) -> Vec<Event> {
             is_paused: random.below(2) == 0,
             actor: None,
         }))],
-        17 => vec![Event::Order(Box::new(Order::SetPool(PoolRow {
-            name: ["small", "gpu"][random.below(2)].to_owned(),
-            slots: i64::try_from(random.below(4)).unwrap(),
-            description: None,
-            include_deferred: false,
-        })))],
+        17 => vec![Event::Order(Box::new(Order::SetPool {
+            row: PoolRow {
+                name: ["small", "gpu"][random.below(2)].to_owned(),
+                slots: i64::try_from(random.below(4)).unwrap(),
+                description: None,
+                include_deferred: false,
+            },
+            actor: None,
+        }))],
         _ => vec![Event::Tick],
     }
 }
@@ -351,7 +354,7 @@ fn a_restart_changes_nothing() {
                 description: None,
                 include_deferred: false,
             };
-            world.order(Order::SetPool(row)).expect("a pool");
+            world.order(Order::SetPool { row: row, actor: None }).expect("a pool");
         }
         for turn in 0..250 {
             if turn % 60 == 59 {

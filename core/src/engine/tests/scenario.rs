@@ -37,7 +37,10 @@ fn reasons(world: &World, run: RunKey, task: &str) -> String {
 
 fn pool(name: &str, slots: i64) -> Order {
     let name = name.to_owned();
-    Order::SetPool(PoolRow { name, slots, description: None, include_deferred: false })
+    Order::SetPool {
+        row: PoolRow { name, slots, description: None, include_deferred: false },
+        actor: None,
+    }
 }
 
 #[test]

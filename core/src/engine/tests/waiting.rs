@@ -463,7 +463,7 @@ fn thousands_wait_for_next_to_nothing() {
         description: None,
         include_deferred: false,
     };
-    world.engine.step(Event::Order(Box::new(Order::SetPool(pool))), world.now);
+    world.engine.step(Event::Order(Box::new(Order::SetPool { row: pool, actor: None })), world.now);
     for index in 0..MANY {
         let ti = world.ti_at(run, index);
         let event = Event::Assign { ti, worker: "w1".to_owned() };
