@@ -4,9 +4,9 @@ use crate::dag::{RetryAction, RetryRule};
 
 use super::fields::Fields;
 use super::report::Report;
-use super::suggest::did_you_mean;
 use super::tree::{Entry, Kind, Node};
 use super::{config, value};
+use crate::suggest::did_you_mean;
 
 const FORM: &str = "write `- {exit_code: [2, 3], then: fail}` or \
                     `- {reason: a text, then: retry, delay: 30s}`; the first rule that holds counts";

@@ -140,7 +140,7 @@ fn nobody_starves_behind_heavier_tasks() {
             description: None,
             include_deferred: false,
         };
-        world.order(Order::SetPool(row)).expect("a pool");
+        world.order(Order::SetPool { row, actor: None }).expect("a pool");
         let mut heavy = dag("heavy", vec![(in_pool("h", weight), &[])]);
         heavy.max_active_runs = 10_000;
         world.load(heavy);
