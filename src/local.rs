@@ -87,6 +87,7 @@ pub(crate) fn scheduler_config(settings: &Settings) -> Result<SchedulerConfig, F
     let mut config = SchedulerConfig::new(settings.dags(), settings.holder());
     config.default_timezone.clone_from(&settings.timezone);
     config.zones = settings.zones()?;
+    config.max_map_length = settings.max_map_length;
     config.environment = crate::settings::environment();
     Ok(config)
 }

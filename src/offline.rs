@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use millrace_core::connection::Connection;
+use millrace_core::mapping::{Given, Length};
 use millrace_core::render::MASK;
 use millrace_core::template::{Answer, Lookup};
 use serde_json::Value;
@@ -34,6 +35,17 @@ impl Offline {
             }
             // No run, no events: a template goes through none of them.
             Lookup::TriggeringEvents | Lookup::AssetEvents { .. } => (Answer::Missing, false),
+            Lookup::Element { task_id, index, .. } => match self.xcoms.get(task_id) {
+                Some(value) => {
+                    let element = Given(&[(-1, value)]).element(*index);
+                    (element.map_or(Answer::Missing, Answer::Value), false)
+                }
+                None => placeholder(&format!("<{}>", word_of(lookup))),
+            },
+            Lookup::Length { task_id, .. } => match self.length(task_id) {
+                Some(Length::Elements { count, .. }) => (Answer::Value(Value::from(count)), false),
+                _ => (Answer::Value(Value::from(1)), true),
+            },
             Lookup::Variable { key } => match self.variable(key) {
                 Some(text) => (Answer::Value(Value::String(text)), false),
                 None => placeholder(&format!("<var:{key}>")),
@@ -43,6 +55,11 @@ impl Offline {
                 None => (Answer::Connection(Box::new(unknown(conn_id))), true),
             },
         }
+    }
+
+    /// How much a task gave to be mapped over.
+    fn length(&self, task_id: &str) -> Option<Length> {
+        self.xcoms.get(task_id).map(|value| Given(&[(-1, value)]).length())
     }
 
     fn variable(&self, key: &str) -> Option<String> {
@@ -73,6 +90,8 @@ pub(crate) fn word_of(lookup: &Lookup) -> String {
     match lookup {
         Lookup::XCom { task_id, key, .. } if key == "return_value" => format!("xcom:{task_id}"),
         Lookup::XCom { task_id, key, .. } => format!("xcom:{task_id}.{key}"),
+        Lookup::Element { task_id, index, .. } => format!("xcom:{task_id}[{index}]"),
+        Lookup::Length { task_id, .. } => format!("length:{task_id}"),
         Lookup::Metrics { task_id } => format!("metrics:{task_id}"),
         Lookup::TriggeringEvents => "triggering_asset_events".to_owned(),
         Lookup::AssetEvents { asset } => format!("inlet_events:{asset}"),

@@ -62,6 +62,18 @@ pub(crate) struct Settings {
     )]
     pub timezone: String,
 
+    /// The most instances of one mapped task
+    #[arg(
+        long,
+        env = "MILLRACE_MAX_MAP_LENGTH",
+        global = true,
+        help_heading = "Settings",
+        value_name = "N",
+        default_value_t = millrace_core::mapping::MAP_LENGTH_MAX,
+        hide_env_values = true
+    )]
+    pub max_map_length: u32,
+
     /// A folder with a newer zone database [default: built in]
     #[arg(
         long,

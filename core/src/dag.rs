@@ -3,6 +3,8 @@
 //! Made only by `dagfile` (from YAML) and by tests; every reference in it is resolved, every limit
 //! checked, and the graph has no cycle. Nothing here reads YAML or decides anything.
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -11,6 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::asset::{AssetCondition, AssetRef};
 use crate::ids::{DagId, TaskId};
+use crate::mapping::Mapping;
 use crate::operator::Place;
 use crate::state::{RunType, TriggerRule, WeightRule};
 use crate::timetable::Timetable;
@@ -202,6 +205,15 @@ pub struct Task {
     pub resources: IndexMap<String, f64>,
     /// The most instances of this task at once, over all runs.
     pub max_active_tis_per_dag: Option<u32>,
+    /// The most instances of this task at once in one run.
+    #[serde(default)]
+    pub max_active_tis_per_dagrun: Option<u32>,
+    /// Over what it is expanded, itself or by its task group; absent for a plain task.
+    #[serde(default)]
+    pub mapping: Option<Arc<Mapping>>,
+    /// The label of its mapped instances, a template.
+    #[serde(default)]
+    pub map_index_template: Option<String>,
     /// Variables of the process; values are templates.
     pub env: IndexMap<String, String>,
     /// Whether the worker's own environment is passed on too.

@@ -16,6 +16,7 @@ mod compose;
 mod config;
 mod document;
 mod duration;
+mod expand;
 mod fields;
 mod files;
 mod graph;

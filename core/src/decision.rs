@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::operator::branch;
+use crate::render::{RenderTaskError, with_item};
 use crate::template::{Lookup, Lookups, RenderError, Renderer, Scope};
 use crate::wire::{Assignment, AttemptResult, Outcome};
 
@@ -52,6 +53,11 @@ impl Decision<'_> {
             return Ok(result);
         }
         let mut result = AttemptResult::new(self.assignment.key, Outcome::Success);
+        if let (Some(_), Some(template)) = (&task.mapping, &task.map_index_template) {
+            let name = format!("{}.map_index_template", task.task_id);
+            let label = self.renderer.render(&name, template, &self.scope()?);
+            result.rendered_map_index = Some(label.map_err(undecided)?);
+        }
         match task.operator.as_str() {
             "branch" if task.config.contains_key("choose") => self.choose(&mut result)?,
             "short_circuit" if task.config.contains_key("condition") => {
@@ -117,12 +123,24 @@ impl Decision<'_> {
     }
 
     fn evaluate(&self, name: &str, text: &str) -> Result<Value, Undecided> {
-        let scope = Scope::new(self.assignment.context(self.now), self.lookups.clone());
         let name = format!("{}.{name}", self.assignment.task.task_id);
-        self.renderer.eval_expression(&name, text, &scope).map_err(|error| match error {
-            RenderError::Needs(wanted) => Undecided::Needs(wanted),
-            error @ RenderError::Template(_) => Undecided::Wrong(error.to_string()),
+        self.renderer.eval_expression(&name, text, &self.scope()?).map_err(undecided)
+    }
+
+    /// What its templates see, the mapped item included.
+    fn scope(&self) -> Result<Scope, Undecided> {
+        let scope = Scope::new(self.assignment.context(self.now), self.lookups.clone());
+        with_item(&scope, &self.assignment.task).map_err(|error| match error {
+            RenderTaskError::Template(error) => undecided(error),
+            error => Undecided::Wrong(error.to_string()),
         })
+    }
+}
+
+fn undecided(error: RenderError) -> Undecided {
+    match error {
+        RenderError::Needs(wanted) => Undecided::Needs(wanted),
+        error => Undecided::Wrong(error.to_string()),
     }
 }
 

@@ -43,6 +43,7 @@ mod layout;
 mod lifecycle;
 mod line;
 mod load;
+mod mapping;
 mod mark;
 mod notice;
 mod order;
@@ -62,9 +63,9 @@ mod wait;
 pub use clear::plan_clear;
 pub use create::run_id_for;
 pub use event::{
-    Answer, BackfillOrder, Clear, DATES_AT_ONCE, DagLoaded, DatesWanted, Effects, Event, Mark,
-    NewBackfill, Order, PastWanted, QueuedTi, RUNS_PER_ORDER_MAX, Refusal, RunWanted, Selection,
-    Setting, Trigger,
+    Answer, BackfillOrder, Clear, DATES_AT_ONCE, DagLoaded, DatesWanted, Effects, Event,
+    LengthWanted, Mark, NewBackfill, Order, PastWanted, QueuedTi, RUNS_PER_ORDER_MAX, Refusal,
+    RunWanted, Selection, Setting, Trigger,
 };
 pub use explain::{Reason, Workers};
 pub use explain_date::{DateQuestion, KnownDag, explain_date};
@@ -87,11 +88,17 @@ pub struct EngineConfig {
     pub infra_tries_max: u32,
     /// The most runs that timetables create in one step; the rest follows at the next tick.
     pub planned_runs_max: u32,
+    /// The most instances of one mapped task (Airflow: `max_map_length`).
+    pub max_map_length: u32,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { infra_tries_max: 5, planned_runs_max: 64 }
+        Self {
+            infra_tries_max: 5,
+            planned_runs_max: 64,
+            max_map_length: crate::mapping::MAP_LENGTH_MAX,
+        }
     }
 }
 
@@ -201,6 +208,7 @@ impl Engine {
                 self.dismiss_visitors(&mut step);
             }
             Event::RunSeen { wanted, seen } => self.run_seen(&mut step, &wanted, seen.as_ref()),
+            Event::LengthLoaded { wanted, length } => self.load_length(&mut step, &wanted, length),
             Event::Order(order) => {
                 let answer = self.order(&mut step, *order);
                 step.answer = Some(answer);
@@ -271,6 +279,17 @@ impl Engine {
     /// The task instances of a run in memory.
     pub fn tis_of(&self, key: RunKey) -> impl Iterator<Item = &TiRow> + '_ {
         self.runs.get(&key).into_iter().flat_map(|run| run.tis.iter().map(run::Ti::row))
+    }
+
+    /// How many instances the mapped task of an instance in memory has; none when it is not mapped.
+    pub fn expanded_count(&self, key: TiKey) -> Option<u32> {
+        let (run, slot) = self.tis.get(&key)?;
+        let run = self.runs.get(run)?;
+        let task = run.instances.task_of(*slot)?;
+        run.layout.unit_of(task)?;
+        let slots = run.instances.of(task).iter();
+        let count = slots.filter(|&&slot| run.ti(slot).state() != TaskState::Removed).count();
+        u32::try_from(count).ok()
     }
 
     /// The run of a name, if it is in memory.
@@ -345,9 +364,9 @@ impl Engine {
                 }
             }
             for (again, ti) in again.tis.iter().zip(&run.tis) {
-                let counts = |ti: &run::Ti| (ti.up, ti.setups, ti.deciders_open, ti.scope_open);
-                assert_eq!(counts(again), counts(ti), "{}", ti.row().task_id);
+                assert_eq!(again.own, ti.own, "{}", ti.row().task_id);
             }
+            assert_eq!(again.shared, run.shared, "{}", run.cell.row().run_id);
         }
         for (name, pool) in &self.lines.pools {
             assert_eq!(pool.occupied, occupied.get(name.as_str()).copied().unwrap_or(0), "{name}");

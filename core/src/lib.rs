@@ -16,6 +16,7 @@ pub mod diagnostic;
 pub mod engine;
 pub mod ids;
 pub mod log_line;
+pub mod mapping;
 pub mod operator;
 pub mod params;
 pub mod picture;

@@ -209,6 +209,8 @@ pub struct TiRow {
     pub task_id: TaskId,
     /// Its item of a mapped task, -1 when the task is not mapped.
     pub map_index: i32,
+    /// What `map_index_template` gave, after the first attempt.
+    pub rendered_map_index: Option<String>,
     /// Its state.
     pub state: TaskState,
     /// The current or last try; 0 before the first.

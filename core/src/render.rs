@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use crate::dag::Task;
+use crate::mapping::NoItem;
 use crate::operator::{Config, Field, OperatorSpec, TextUse, find};
 use crate::template::{RenderError, Renderer, Scope};
 
@@ -24,6 +25,8 @@ pub struct RenderedTask {
     /// What people may see of it: private fields masked. Values of secrets that templates put
     /// into other fields are the redactor's business.
     pub shown: Map<String, Value>,
+    /// What `map_index_template` gave, for an instance of a mapped task.
+    pub label: Option<String>,
 }
 
 /// Why a task could not be rendered.
@@ -32,6 +35,9 @@ pub enum RenderTaskError {
     /// See [`RenderError`].
     #[error(transparent)]
     Template(#[from] RenderError),
+    /// There is nothing for this instance of a mapped task.
+    #[error("{0}")]
+    Item(String),
     /// A file that the task names is not there.
     #[error("{field}: the file \"{file}\" cannot be read: {reason}")]
     File {
@@ -63,31 +69,115 @@ pub fn render_task(
     let mut pass = Pass { renderer, scope, task, native, read, needs: Vec::new() };
     let mut config = Config::new();
     let mut shown = Map::new();
-    for (key, value) in &task.config {
+    for (key, value, is_template) in keys_of(task, scope, spec)? {
         let field = spec.and_then(|spec| field_of(spec, key));
         let text = field.map_or(TextUse::Plain, |field| field.text);
-        let Some(rendered) = pass.field(key, value, text)? else { continue };
+        let rendered =
+            if is_template { pass.field(key, value, text)? } else { Some(value.clone()) };
+        let Some(rendered) = rendered else { continue };
         let visible = if text == TextUse::Secret { masked(&rendered) } else { rendered.clone() };
         shown.insert(key.clone(), visible);
         config.insert(key.clone(), rendered);
     }
     let mut env = IndexMap::new();
-    for (name, value) in &task.env {
+    for (name, value, is_template) in variables_of(task, scope)? {
+        if !is_template {
+            env.insert(name.clone(), plain_text(&value));
+            continue;
+        }
         let key = format!("env.{name}");
-        if let Some(Value::String(text)) =
-            pass.field(&key, &Value::String(value.clone()), TextUse::Plain)?
-        {
+        if let Some(Value::String(text)) = pass.field(&key, &value, TextUse::Plain)? {
             env.insert(name.clone(), text);
         }
     }
     if !env.is_empty() {
         shown.insert("env".to_owned(), serde_json::to_value(&env).unwrap_or_default());
     }
-    if pass.needs.is_empty() {
-        Ok(RenderedTask { config, env, shown })
-    } else {
-        Err(RenderError::Needs(pass.needs).into())
+    if !pass.needs.is_empty() {
+        return Err(RenderError::Needs(pass.needs).into());
     }
+    let label = label(renderer, scope, task, &shown)?;
+    Ok(RenderedTask { config, env, shown, label })
+}
+
+/// The scope of an instance of a mapped task, with what it gets; any other scope as it is.
+///
+/// # Errors
+/// [`RenderError::Needs`] with the elements to look up; [`RenderTaskError::Item`] when there are
+/// none for it.
+pub fn with_item(scope: &Scope, task: &Task) -> Result<Scope, RenderTaskError> {
+    let index = u32::try_from(scope.context().map_index).ok();
+    let (Some(mapping), Some(index)) = (&task.mapping, index) else { return Ok(scope.clone()) };
+    match mapping.item(index, scope.lookups()) {
+        Ok(item) => Ok(scope.clone().with_item(item)),
+        Err(NoItem::Needs(wanted)) => Err(RenderError::Needs(wanted).into()),
+        Err(NoItem::Gone(text)) => Err(RenderTaskError::Item(text)),
+    }
+}
+
+/// The keys of a task and of its item, with whether their texts are templates.
+fn keys_of<'a>(
+    task: &'a Task,
+    scope: &'a Scope,
+    spec: Option<&'static OperatorSpec>,
+) -> Result<Vec<(&'a String, &'a Value, bool)>, RenderTaskError> {
+    let mut keys: Vec<_> = task.config.iter().map(|(key, value)| (key, value, true)).collect();
+    let Some(item) = scope.item().filter(|item| item.is_own) else { return Ok(keys) };
+    for (key, value) in item.values.iter().filter(|(key, _)| *key != "env") {
+        let field = spec.and_then(|spec| field_of(spec, key));
+        let may_vary = field.is_some_and(|field| field.text != TextUse::Expression);
+        if !may_vary {
+            return Err(RenderTaskError::Item(format!(
+                "the item has a key \"{key}\", which `{}` does not take from a map",
+                task.operator
+            )));
+        }
+        keys.retain(|(known, ..)| *known != key);
+        keys.push((key, value, item.is_template(key)));
+    }
+    Ok(keys)
+}
+
+/// The variables of a task and of its item, with whether they are templates.
+fn variables_of(task: &Task, scope: &Scope) -> Result<Vec<(String, Value, bool)>, RenderTaskError> {
+    let own = task.env.iter();
+    let mut all: Vec<_> =
+        own.map(|(name, text)| (name.clone(), Value::from(text.as_str()), true)).collect();
+    let item = scope.item().filter(|item| item.is_own);
+    let Some(env) = item.and_then(|item| item.values.get("env")) else { return Ok(all) };
+    let Value::Object(map) = env else {
+        return Err(RenderTaskError::Item(format!("`env` of the item is {env}, not a map")));
+    };
+    let is_template = item.is_some_and(|item| item.is_template("env"));
+    for (name, value) in map {
+        all.retain(|(known, ..)| known != name);
+        all.push((name.clone(), value.clone(), is_template));
+    }
+    Ok(all)
+}
+
+/// A value as the text of a variable: texts as they are, anything else as JSON.
+fn plain_text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// The longest label (Airflow: `rendered_map_index`).
+const LABEL_CHARS_MAX: usize = 250;
+
+/// The label of an instance of a mapped task; its template sees the rendered keys as attributes of
+/// `task` (Airflow: `map_index_template="{{ task.bash_command }}"`).
+fn label(
+    renderer: &Renderer,
+    scope: &Scope,
+    task: &Task,
+    shown: &Map<String, Value>,
+) -> Result<Option<String>, RenderTaskError> {
+    let Some(template) = task.map_index_template.as_ref().filter(|_| scope.item().is_some()) else {
+        return Ok(None);
+    };
+    let name = format!("{}.map_index_template", task.task_id);
+    let text = renderer.render(&name, template, &scope.clone().with_task(shown.clone()))?;
+    Ok(Some(text.chars().take(LABEL_CHARS_MAX).collect()))
 }
 
 fn field_of(spec: &'static OperatorSpec, key: &str) -> Option<&'static Field> {

@@ -62,6 +62,22 @@ impl Upstream {
         }
     }
 
+    /// These and others, counted together.
+    #[must_use]
+    pub const fn and(&self, other: &Self) -> Self {
+        Self {
+            total: self.total + other.total,
+            success: self.success + other.success,
+            failed: self.failed + other.failed,
+            upstream_failed: self.upstream_failed + other.upstream_failed,
+            skipped: self.skipped + other.skipped,
+            removed: self.removed + other.removed,
+            setups: self.setups + other.setups,
+            setups_success: self.setups_success + other.setups_success,
+            setups_skipped: self.setups_skipped + other.setups_skipped,
+        }
+    }
+
     const fn bad(&self) -> u32 {
         self.failed + self.upstream_failed
     }
@@ -81,6 +97,17 @@ pub struct Setups {
 }
 
 impl Setups {
+    /// These and others, counted together.
+    #[must_use]
+    pub const fn and(&self, other: &Self) -> Self {
+        Self {
+            total: self.total + other.total,
+            success: self.success + other.success,
+            failed: self.failed + other.failed,
+            skipped: self.skipped + other.skipped,
+        }
+    }
+
     /// A setup that was counted as unfinished is now in `state`.
     pub fn finish(&mut self, state: TaskState) {
         match state {

@@ -150,6 +150,12 @@ pub struct Assignment {
     pub previous_success: Option<PreviousSuccess>,
     /// The names of the tasks directly downstream, for the check of what a branch returns.
     pub downstream: Vec<TaskId>,
+    /// How many instances its mapped task has; absent when it is not mapped.
+    #[serde(default)]
+    pub expanded_count: Option<u32>,
+    /// The tasks of its mapped task group: `xcom('sibling')` means the one of the same item.
+    #[serde(default)]
+    pub siblings: Vec<TaskId>,
     /// Lookups that the scheduler answered beforehand.
     pub lookups: Lookups,
     /// Texts to mask in the log and in rendered fields.
@@ -322,6 +328,9 @@ pub struct AttemptResult {
     pub assets: Map<String, Value>,
     /// The rendered fields, secrets masked.
     pub rendered: Option<Value>,
+    /// What `map_index_template` gave.
+    #[serde(default)]
+    pub rendered_map_index: Option<String>,
     /// For a branch: the chosen task ids. For a short circuit: see `go_on`.
     pub chosen: Option<Vec<String>>,
     /// For a short circuit: whether what is downstream goes on.
@@ -343,6 +352,7 @@ impl AttemptResult {
             metrics: Map::new(),
             assets: Map::new(),
             rendered: None,
+            rendered_map_index: None,
             chosen: None,
             go_on: None,
             demand: None,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use millrace_core::engine::{DatesWanted, Effects, Event, PastWanted, RunWanted};
+use millrace_core::engine::{DatesWanted, Effects, Event, LengthWanted, PastWanted, RunWanted};
 use millrace_core::record::{AttemptKey, Change, NoticeRow};
 use millrace_core::state::TaskState;
 use millrace_core::wire::{Finished, Kill, ProtocolError, Register, Registered, Renewed};
@@ -59,6 +59,8 @@ pub(crate) struct Batch {
     pub dates_wanted: Vec<DatesWanted>,
     /// Runs that somebody waits for, to look up.
     pub runs_wanted: Vec<RunWanted>,
+    /// Lengths to look up.
+    pub lengths_wanted: Vec<LengthWanted>,
 }
 
 impl Batch {
@@ -83,6 +85,7 @@ impl Batch {
         self.past_wanted.extend(effects.past_wanted);
         self.dates_wanted.extend(effects.dates_wanted);
         self.runs_wanted.extend(effects.runs_wanted);
+        self.lengths_wanted.extend(effects.lengths_wanted);
         Stepped { assigned: effects.assigned, answer: effects.answer, fenced: effects.fenced }
     }
 

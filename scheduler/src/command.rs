@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use millrace_core::engine::{DagLoaded, Event, RunWanted};
+use millrace_core::engine::{DagLoaded, Event, LengthWanted, RunWanted};
 use millrace_core::ids::{DagId, TaskId};
+use millrace_core::mapping::Length;
 use millrace_core::record::RunKey;
 use millrace_core::state::TaskState;
 use millrace_core::wait::Seen;
@@ -45,7 +46,14 @@ pub(crate) enum Command {
         /// The run that looks back.
         run: RunKey,
         /// The run before it, with its states.
-        found: Option<(RunKey, BTreeMap<TaskId, TaskState>)>,
+        found: Option<(RunKey, BTreeMap<(TaskId, i32), TaskState>)>,
+    },
+    /// How much a task gave to be mapped over.
+    Length {
+        /// What was asked.
+        wanted: LengthWanted,
+        /// The answer.
+        length: Length,
     },
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use millrace_core::mapping::MAP_LENGTH_MAX;
 use millrace_core::timetable::Zones;
 
 /// How a scheduler runs.
@@ -29,6 +30,8 @@ pub struct SchedulerConfig {
     pub self_fence: Duration,
     /// After so long without a renewal a worker's attempts are lost.
     pub lease: Duration,
+    /// The most instances of one mapped task.
+    pub max_map_length: u32,
     /// Whether a DAG seen for the first time starts paused when its file does not say.
     pub paused_by_default: bool,
     /// The zone of DAGs that name none.
@@ -62,6 +65,7 @@ impl SchedulerConfig {
             renew: Duration::from_secs(5),
             self_fence: Duration::from_secs(20),
             lease: Duration::from_secs(30),
+            max_map_length: MAP_LENGTH_MAX,
             paused_by_default: true,
             default_timezone: "UTC".to_owned(),
             zones: Zones::default(),

@@ -247,6 +247,8 @@ impl Term {
             run,
             previous_success: None,
             downstream: prepared.downstream[index].clone(),
+            expanded_count: self.engine.expanded_count(key.ti),
+            siblings: prepared.siblings[index].clone(),
             lookups: Lookups::default(),
             secrets: Vec::new(),
         })

@@ -197,7 +197,9 @@ async fn begin(shared: &Arc<Shared>, epoch: Epoch) -> Result<Term, End> {
             Some(worker) => registry.restore(worker, key, Instant::now()),
         }
     }
-    let (engine, effects) = Engine::restore(EngineConfig::default(), snapshot, dags, now);
+    let config =
+        EngineConfig { max_map_length: shared.config.max_map_length, ..EngineConfig::default() };
+    let (engine, effects) = Engine::restore(config, snapshot, dags, now);
     let mut term = Term {
         shared: Arc::clone(shared),
         epoch,

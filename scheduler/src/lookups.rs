@@ -5,6 +5,7 @@
 
 use indexmap::IndexMap;
 use millrace_core::connection::{Connection, is_secret_name};
+use millrace_core::mapping::Length;
 use millrace_core::record::RunKey;
 use millrace_core::template::{Answer, Lookup, Lookups};
 use millrace_core::wire::{Found, LookUp, ProtocolError, SecretText};
@@ -56,6 +57,18 @@ async fn answer(
 ) -> Result<Answer, ProtocolError> {
     Ok(match lookup {
         Lookup::XCom { .. } => given(xcom(current, place, lookup).await?),
+        Lookup::Element { task_id, key, index } => {
+            let found = xcom::element(&current.store, place.run, task_id, key, *index).await;
+            given(found.map_err(down)?)
+        }
+        Lookup::Length { task_id, key } => {
+            let found =
+                xcom::length(&current.store, place.run, task_id, key).await.map_err(down)?;
+            match found {
+                Length::Elements { count, .. } => Answer::Value(Value::from(count)),
+                Length::Missing | Length::Wrong(_) => Answer::Missing,
+            }
+        }
         Lookup::Metrics { task_id } => {
             let rows = xcom::pull(&current.store, place.run, task_id, METRICS_KEY).await;
             given(rows.map_err(down)?.pop().map(|row| row.value))

@@ -53,6 +53,8 @@ fn about(prepared: &Prepared, run: RunRow, ti: &TiRow, try_number: u32) -> Optio
     Some(Assignment {
         key: AttemptKey { ti: ti.id, try_number, epoch: ti.epoch },
         map_index: ti.map_index,
+        expanded_count: None,
+        siblings: prepared.siblings[index].clone(),
         max_tries: ti.max_tries,
         task: Arc::clone(&prepared.tasks[index]),
         dag: Arc::clone(&prepared.brief),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use millrace_core::dag::{Dag, Task, TaskIndex};
 use millrace_core::ids::TaskId;
+use millrace_core::mapping::siblings;
 use millrace_core::record::VersionKey;
 use millrace_core::wire::DagBrief;
 
@@ -18,6 +19,8 @@ pub(crate) struct Prepared {
     pub tasks: Vec<Arc<Task>>,
     /// The names directly downstream of each task.
     pub downstream: Vec<Vec<TaskId>>,
+    /// The names in the same mapped task group as each task.
+    pub siblings: Vec<Vec<TaskId>>,
     /// Whether a template of the task speaks of the previous successful run.
     pub wants_previous: Vec<bool>,
     by_id: HashMap<TaskId, TaskIndex>,
@@ -33,6 +36,7 @@ impl Prepared {
         Self {
             brief: Arc::new(DagBrief::of(dag, folder)),
             downstream: (0..dag.tasks.len()).map(|task| names(dag.downstream(task))).collect(),
+            siblings: dag.tasks.iter().map(|task| siblings(dag, task)).collect(),
             wants_previous: dag.tasks.iter().map(|task| wants_previous(dag, task)).collect(),
             by_id: dag.tasks.iter().enumerate().map(|(i, t)| (t.task_id.clone(), i)).collect(),
             tasks: dag.tasks.iter().cloned().map(Arc::new).collect(),
@@ -52,6 +56,11 @@ fn wants_previous(dag: &Dag, task: &Task) -> bool {
         || task.files.values().any(|text| mentions(text))
         || task.env.values().any(|text| mentions(text))
         || task.when.as_deref().is_some_and(mentions)
+        || task.map_index_template.as_deref().is_some_and(mentions)
+        || task
+            .mapping
+            .as_ref()
+            .is_some_and(|mapping| serde_json::to_string(mapping).is_ok_and(|text| mentions(&text)))
         || mentions(&serde_json::Value::Object(task.config.clone()).to_string())
 }
 

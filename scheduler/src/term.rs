@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use millrace_core::engine::{Engine, Event, PastWanted};
+use millrace_core::engine::{Engine, Event, LengthWanted, PastWanted};
 use millrace_core::record::{Change, NoticeRow};
 use millrace_core::wire::{
     AttemptResult, Claim, Finish, Finished, ProtocolError, Register, Registered, Renew, Renewed,
@@ -17,6 +17,7 @@ use millrace_store::Store;
 use millrace_store::apply::ApplyError;
 use millrace_store::leader::Epoch;
 use millrace_store::worker::{self, WorkerRow};
+use millrace_store::xcom;
 use tokio::sync::{mpsc, watch};
 
 use crate::batch::{Batch, COMMANDS_MAX, FinishReply, RegisterReply, lost};
@@ -167,6 +168,9 @@ impl Term {
                 let states = states.unwrap_or_default();
                 self.step(Event::PastLoaded { run, previous, states }, batch);
             }
+            Command::Length { wanted, length } => {
+                self.step(Event::LengthLoaded { wanted, length }, batch);
+            }
         }
     }
 
@@ -308,6 +312,9 @@ impl Term {
             waits::look_up(&self.shared, wanted.clone());
         }
         self.dates.add(std::mem::take(&mut batch.dates_wanted));
+        for wanted in &batch.lengths_wanted {
+            self.measure(wanted.clone());
+        }
         self.deliver(batch);
     }
 
@@ -325,6 +332,26 @@ impl Term {
                     }
                     Err(error) => {
                         tracing::warn!(%error, "the previous run cannot be read; it is tried again");
+                        tokio::time::sleep(shared.config.inbox_period).await;
+                    }
+                }
+            }
+        });
+    }
+
+    /// Looks up how much there is to map over, beside the loop; what is mapped waits for it.
+    fn measure(&self, wanted: LengthWanted) {
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            loop {
+                let LengthWanted { run, task_id, key, .. } = &wanted;
+                match xcom::length(&shared.store, *run, task_id.as_str(), key).await {
+                    Ok(length) => {
+                        let _ = shared.commands.send(Command::Length { wanted, length }).await;
+                        return;
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "what is mapped over cannot be read; it is tried again");
                         tokio::time::sleep(shared.config.inbox_period).await;
                     }
                 }

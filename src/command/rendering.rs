@@ -7,8 +7,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use millrace_core::dag::{Dag, Task};
 use millrace_core::engine::run_id_for;
+use millrace_core::mapping::siblings;
 use millrace_core::record::{AttemptKey, RunRow};
-use millrace_core::render::{RenderTaskError, render_task};
+use millrace_core::render::{RenderTaskError, render_task, with_item};
 use millrace_core::state::{RunState, RunType, TriggeredBy};
 use millrace_core::template::{
     Lookup, Lookups, RenderError, Renderer, Scope, TemplateError, TemplateFault,
@@ -110,7 +111,9 @@ impl Rendering<'_> {
             |name: &str| std::fs::read_to_string(folder.join(name)).map_err(|e| e.to_string());
         for _ in 0..ROUNDS_MAX {
             let scope = Scope::new(context.clone(), lookups.clone()).with_files(Arc::clone(&files));
-            match render_task(renderer, &scope, task, native, &mut read) {
+            let rendered = with_item(&scope, task)
+                .and_then(|scope| render_task(renderer, &scope, task, native, &mut read));
+            match rendered {
                 Ok(rendered) => {
                     let mut shown = rendered.shown;
                     if let Some(when) = &task.when {
@@ -135,8 +138,9 @@ impl Rendering<'_> {
 
     /// A mistake; or only the lack of a value that no file can have.
     fn failed(&self, task: &Task, error: &RenderTaskError, unknown: &[Lookup]) -> TaskResult {
-        let of_run =
-            |lookup: &&Lookup| matches!(lookup, Lookup::XCom { .. } | Lookup::Metrics { .. });
+        let of_run = |lookup: &&Lookup| {
+            !matches!(lookup, Lookup::Variable { .. } | Lookup::Connection { .. })
+        };
         let lacking: Vec<Lookup> = unknown.iter().filter(of_run).cloned().collect();
         let RenderTaskError::Template(RenderError::Template(template)) = error else {
             return TaskResult::Wrong(error.to_string());
@@ -189,7 +193,10 @@ impl Rendering<'_> {
         let downstream = self.dag.downstream(index);
         Assignment {
             key: AttemptKey { ti: 0, try_number: 1, epoch: 1 },
-            map_index: -1,
+            // Of a mapped task the first instance.
+            map_index: if task.mapping.is_some() { 0 } else { -1 },
+            expanded_count: None,
+            siblings: siblings(self.dag, task),
             max_tries: task.retries,
             task: Arc::new(task.clone()),
             dag: Arc::clone(brief),

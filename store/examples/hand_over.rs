@@ -114,6 +114,7 @@ fn ti(run: i64, at: i64) -> TiRow {
         run,
         task_id: format!("task_{at}").parse().expect("letters and digits are an id"),
         map_index: -1,
+        rendered_map_index: None,
         state: TaskState::Queued,
         try_number: 0,
         max_tries: 1,

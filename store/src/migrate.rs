@@ -54,6 +54,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!("0020_setting"),
     migration!("0021_worker"),
     migration!("0022_default_pool"),
+    migration!("0023_rendered_map_index"),
     migration!("0025_task_instance_wait"),
     migration!("0027_asset"),
     migration!("0027_asset_event"),

@@ -13,6 +13,9 @@ use crate::db::{Sql, StoreError, Tx};
 use crate::store::Store;
 use crate::{asset, asset_queue, backfill, dag, dag_run, dag_version, pool, task_instance};
 
+/// The states of a run's task instances by task and map index.
+pub type PastStates = BTreeMap<(TaskId, i32), TaskState>;
+
 impl Store {
     /// Everything that the engine needs to go on, as it was at one instant.
     pub async fn restore(&self) -> Result<Snapshot, StoreError> {
@@ -60,7 +63,7 @@ impl Store {
         Ok(Some((run, tis, version)))
     }
 
-    /// The run before `before`, with the states of its task instances by task; none when there is
+    /// The run before `before`, with the states of its task instances; none when there is
     /// no such run. A run without a logical date counts by its `run_after`. Airflow's
     /// `depends_on_past` looks at the previous *scheduled* run when the DAG catches up, else at the
     /// previous run of any type.
@@ -69,7 +72,7 @@ impl Store {
         dag_id: &str,
         before: Timestamp,
         only_scheduled: bool,
-    ) -> Result<Option<(RunKey, BTreeMap<TaskId, TaskState>)>, StoreError> {
+    ) -> Result<Option<(RunKey, PastStates)>, StoreError> {
         let kinds = if only_scheduled { "AND run_type = 'scheduled'" } else { "" };
         let text = format!(
             "-- restore::past_run
@@ -89,12 +92,13 @@ SELECT id FROM (
         let Some(run) = row.map(|row| row.reader().int()).transpose()? else { return Ok(None) };
         let sql = Sql::new(
             "-- restore::past_states
-SELECT t.task_id, t.state FROM task_instance t WHERE t.run = ? ORDER BY t.id",
+SELECT t.task_id, t.map_index, t.state FROM task_instance t WHERE t.run = ? ORDER BY t.id",
         );
         let rows = self.db.rows(sql.bind(run)).await?;
         let states = rows.iter().map(|row| {
             let mut reader = row.reader();
-            Ok((reader.id()?, reader.word(TaskState::from_word)?))
+            let name = (reader.id()?, reader.num()?);
+            Ok((name, reader.word(TaskState::from_word)?))
         });
         Ok(Some((run, states.collect::<Result<_, StoreError>>()?)))
     }

@@ -43,6 +43,7 @@ const TABLE: Table = Table {
         "note",
         "skip_memory",
         "wait",
+        "rendered_map_index",
     ],
     key: &["id"],
 };
@@ -75,6 +76,7 @@ fn args(row: &TiRow) -> Vec<Arg<'_>> {
         row.note.as_deref().into(),
         row.skip_memory.as_ref().map(json_text).into(),
         row.wait.as_ref().map(json_text).into(),
+        row.rendered_map_index.as_deref().into(),
     ]
 }
 
@@ -106,6 +108,7 @@ fn read(reader: &mut Reader<'_>) -> Result<TiRow, StoreError> {
         note: reader.opt_text()?,
         skip_memory: reader.opt_json()?,
         wait: reader.opt_json()?,
+        rendered_map_index: reader.opt_text()?,
     })
 }
 

@@ -265,6 +265,7 @@ pub(crate) fn ti(id: i64, run: i64, task_id: &str) -> TiRow {
         run,
         task_id: task_id.parse().unwrap(),
         map_index: -1,
+        rendered_map_index: None,
         state: TaskState::Queued,
         try_number: 0,
         max_tries: 1,

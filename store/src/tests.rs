@@ -283,7 +283,7 @@ async fn leftovers(Fixture { store, .. }: Fixture) {
     assert_eq!((row.id, tis.len(), of), (3, 2, version(1)));
     assert!(store.load_run("etl", "none").await.unwrap().is_none());
     let (before, states) = store.past_states("etl", at(86_400 * 3), true).await.unwrap().unwrap();
-    let expected = ["extract", "load"].map(|task| (task.parse().unwrap(), TaskState::Queued));
+    let expected = ["extract", "load"].map(|task| ((task.parse().unwrap(), -1), TaskState::Queued));
     assert_eq!((before, states), (2, expected.into()));
     assert_eq!(store.past_states("etl", at(86_400), false).await.unwrap(), None);
     assert_eq!(store.previous_success("etl", at(86_400 * 9)).await.unwrap(), None);

@@ -1,6 +1,8 @@
 //! The table `xcom`: what task instances gave to others.
 
+use millrace_core::mapping::{Given, Length};
 use millrace_core::record::{RunKey, TiKey, XComRow};
+use serde_json::Value;
 
 use crate::db::{Arg, Reader, Sql, StoreError, Tx};
 use crate::page::{Filter, Page, Paging, like};
@@ -88,6 +90,46 @@ SELECT {} FROM xcom x WHERE x.run = ? AND x.task_id = ? AND x.xcom_key = ? ORDER
     );
     let rows = store.db.rows(Sql::new(text).bind(run).bind(task_id).bind(key)).await?;
     rows.iter().map(|row| read(&mut row.reader())).collect()
+}
+
+/// How much a task of a run gave to be mapped over: the elements of its value, or the values of a
+/// mapped task.
+pub async fn length(
+    store: &Store,
+    run: RunKey,
+    task_id: &str,
+    key: &str,
+) -> Result<Length, StoreError> {
+    let rows = pull(store, run, task_id, key).await?;
+    let given: Vec<_> = rows.iter().map(|row| (row.map_index, &row.value)).collect();
+    Ok(Given(&given).length())
+}
+
+/// One element of that; none when there are fewer.
+pub async fn element(
+    store: &Store,
+    run: RunKey,
+    task_id: &str,
+    key: &str,
+    index: u32,
+) -> Result<Option<Value>, StoreError> {
+    let at = |offset: u32| {
+        let text = "-- xcom::element
+SELECT x.map_index, x.value FROM xcom x WHERE x.run = ? AND x.task_id = ? AND x.xcom_key = ?
+ORDER BY x.map_index LIMIT 1 OFFSET ?";
+        Sql::new(text).bind(run).bind(task_id).bind(key).bind(offset)
+    };
+    let read = |row: &crate::db::Row| {
+        let mut reader = row.reader();
+        Ok::<(i32, Value), StoreError>((reader.num()?, reader.json()?))
+    };
+    let Some(first) = store.db.row(at(0)).await? else { return Ok(None) };
+    let (map_index, value) = read(&first)?;
+    if map_index < 0 {
+        return Ok(Given(&[(map_index, &value)]).element(index));
+    }
+    let found = store.db.row(at(index)).await?;
+    Ok(found.map(|row| read(&row)).transpose()?.map(|(_, value)| value))
 }
 
 /// Which XComs of a run; `None` asks for nothing.

@@ -17,6 +17,7 @@ mod failures;
 mod house;
 mod impossible;
 mod layering;
+mod mapping;
 mod offline;
 mod reference;
 mod schedule;

@@ -25,6 +25,7 @@ tasks:
 
 - A run without a logical date (triggered by hand) still has `ds`, `data_interval_start` …: they fall back to `run_after`. Airflow leaves them undefined there.
 - In `bash_command`, values from `params`, `dag_run.conf` and XComs are quoted for the place where they stand; `| unquoted` turns that off. Variables, connections and dates are put in plainly.
+- `expand` makes one instance of a task for each element of a list: see *Mapped tasks*.
 - Durations: `5m`, `1h30m`, seconds as a number, ISO 8601 (`PT5M`), `{minutes: 5}`.
 - Editors complete and check a file that begins with `# yaml-language-server: $schema=…/dag.schema.json`; `millrace schema` prints that schema, and it lies beside this page.
 - A task that waits (`sensor`, `approval`, `trigger_dag` with `wait_for_completion`, `http` with `poke_interval`) holds no slot, so `mode` and `deferrable` are accepted and change nothing. A `sensor` says what it waits for by one key: `sql`, `url` or `endpoint`, `file`, `bash_command`, `script` or `code`, `until` (a time of today, or an instant), `delta` (after the data interval), `dag` (a run of another DAG of the same date, or tasks of it). `timeout` counts from the first look (7 days); with `soft_fail` its end is a skip.
@@ -33,6 +34,37 @@ tasks:
 - `data_intervals: true` gives the classic meaning: the logical date is the start of the interval that just ended.
 
 This page is made from the tables that the reader itself uses.
+";
+
+const MAPPED: &str = "
+## Mapped tasks
+
+`expand` makes one instance of a task, or of a whole task group, for each element of a list.
+
+```yaml
+tasks:
+  list: {operator: bash, bash_command: \"ls *.csv | jq -R . | jq -sc .\"}   # the last line is a JSON list
+  load:
+    operator: bash
+    expand: {env: [{FILE: a.csv}, {FILE: b.csv}]}    # two instances
+    bash_command: ./load.sh \"$FILE\"
+  total: {operator: bash, needs: [train], bash_command: \"echo {{ xcom('train.score') | sum }}\"}
+task_groups:
+  train:
+    expand: {file: {xcom: list}, depth: [4, 6]}      # every file with every depth
+    tasks:
+      score: {operator: bash, bash_command: \"./train.sh {{ file }} {{ depth }}\"}
+      keep: {operator: bash, needs: [score], bash_command: \"./keep.sh {{ xcom('train.score') }}\"}
+```
+
+- What a key is mapped over: a list; a map, which gives pairs `[key, value]`; what a task gives, `{xcom: task}` or `{xcom: task, key: name}`, also written `\"{{ xcom('task') }}\"`, `\"{{ ti.xcom_pull('task') }}\"`, `task.output` and `XComArg(task)`. The task is needed by that alone. A mapped task gives the list of its values.
+- Several keys give every combination; the last one varies fastest. A list of maps (`expand: [{…}, {…}]`) or a task that gives one (`expand: {xcom: task}`) sets several keys at once, one map an instance (Airflow: `expand_kwargs`).
+- A task maps keys of its operator and `env`. Keys of any task (`retries`, `pool`, `trigger_rule`, …) are the same for all instances and stand beside `expand`, or in `partial`; so do `choose`, `condition` and other expressions. Texts of elements in the file are templates; what a task gives is taken as it is.
+- A group maps names: each key is a name for the templates inside, and so is each of `partial`. Templates of every mapped task also see `item`, the map of all keys of the instance, `ti.map_index` and `expanded_ti_count`. A mapping inside a mapping is not possible.
+- An instance of a group waits only for the instances of its own element: `xcom('sibling')` is the value of the same element. From outside, `xcom('task')` and `ti.xcom_pull('task')` give the list of all values in the order of their indexes; `map_index=3` and `map_indexes=[1, 2]` choose.
+- The instances of literals exist from the start. What a task gives is expanded when the trigger rule holds; until then there is one instance with the index -1. An empty list skips it; anything without elements, or more than `max_map_length` instances (1024), fails it; a task that gave nothing makes it `upstream_failed`.
+- When what is mapped over is run again, instances without an element become `removed`, and new ones come.
+- `map_index_template` is the label of an instance, rendered before it runs. It sees the rendered keys as `task.KEY`. `max_active_tis_per_dagrun` limits the instances at once in one run; `depends_on_past` looks at the instance of the same index.
 ";
 
 const CASES: &str = "
@@ -152,6 +184,7 @@ fn the_dag_reference_is_fresh() {
     keys(&mut page, "Keys of a DAG", DAG_KEYS);
     keys(&mut page, "Keys of any task", TASK_KEYS);
     keys(&mut page, "Keys of a task group", GROUP_KEYS);
+    page.push_str(MAPPED);
     operators(&mut page);
     page.push_str(CASES);
     keys(&mut page, "Keys of a case", CASE_KEYS);

@@ -66,9 +66,9 @@ pub(crate) async fn run(
         rendered = rendering => rendered,
         reason = stop.wait() => Err(Failure::stopped(&reason)),
     };
-    let (report, shown) = match rendered {
-        Err(failure) => (failure.into(), None),
-        Ok(Rendered { config, variables, env_file, shown, templates }) => {
+    let (report, shown, label) = match rendered {
+        Err(failure) => (failure.into(), None, None),
+        Ok(Rendered { config, variables, env_file, shown, label, templates }) => {
             let context = Context {
                 assignment: Arc::clone(&assignment),
                 config,
@@ -82,10 +82,11 @@ pub(crate) async fn run(
                 settings,
                 former: former.map(|former| former.note),
             };
-            (guarded(&context).await, Some(shown))
+            (guarded(&context).await, Some(shown), label)
         }
     };
-    let result = conclude(&log, report, &assignment, shown).await;
+    let mut result = conclude(&log, report, &assignment, shown).await;
+    result.rendered_map_index = label;
     folder.remove_later();
     result
 }

@@ -50,6 +50,14 @@ pub(crate) async fn send(surroundings: Surroundings, work: NoticeWork) -> Result
         c.reason = Some(notice.occasion.clone());
         c.try_number = notice.try_number;
     });
+    // Without its item a notice can still say what happened.
+    if let Err(failure) = templates.load_item().await {
+        tracing::warn!(
+            notice = notice.id,
+            reason = failure.reason(),
+            "the mapped item is not known"
+        );
+    }
     let sent = match callback.kind.as_str() {
         "log" => say(&surroundings, &source, &mut templates, &callback.config, &notice).await,
         "command" => command(&surroundings, &source, &mut templates, &callback.config).await,

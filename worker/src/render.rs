@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use millrace_core::connection::{Connection, is_secret_name};
 use millrace_core::operator::{self, Config, TextUse};
-use millrace_core::render::{RenderTaskError, render_task};
+use millrace_core::render::{RenderTaskError, render_task, with_item};
 use millrace_core::template::{
     Answer, Lookup, Lookups, RenderError, Renderer, ResponseView, Scope, TemplateFault,
 };
@@ -38,6 +38,8 @@ pub(crate) struct Rendered {
     pub(crate) env_file: Option<String>,
     /// What people see of it: secrets masked.
     pub(crate) shown: Value,
+    /// The label of a mapped instance, secrets masked.
+    pub(crate) label: Option<String>,
     /// What later expressions see.
     pub(crate) templates: Templates,
 }
@@ -65,6 +67,7 @@ pub(crate) async fn render(source: Source, clock: &dyn Clock) -> Result<Rendered
     let assignment = Arc::clone(&source.assignment);
     let task = &assignment.task;
     let mut templates = Templates::new(source, clock);
+    templates.load_item().await?;
     let native = assignment.dag.render_template_as_native_obj;
     let folder = assignment.dag.folder.clone();
     let rendered = templates
@@ -81,7 +84,15 @@ pub(crate) async fn render(source: Source, clock: &dyn Clock) -> Result<Rendered
     log.add_secrets(private_texts(&task.operator, &rendered.config, &rendered.env));
     let mut shown = Value::Object(rendered.shown);
     log.redactor().redact_value(&mut shown);
-    Ok(Rendered { config: rendered.config, variables: rendered.env, env_file, shown, templates })
+    let label = rendered.label.map(|label| log.redactor().redact(&label).into_owned());
+    Ok(Rendered {
+        config: rendered.config,
+        variables: rendered.env,
+        env_file,
+        shown,
+        label,
+        templates,
+    })
 }
 
 impl Templates {
@@ -107,6 +118,14 @@ impl Templates {
         change(&mut context);
         self.scope = Scope::new(context, self.scope.lookups().clone());
         self
+    }
+
+    /// Looks up what an instance of a mapped task gets, and lets templates see it.
+    pub(crate) async fn load_item(&mut self) -> Result<(), Failure> {
+        let assignment = Arc::clone(&self.source.assignment);
+        let with = self.complete(|_, scope| with_item(scope, &assignment.task)).await?;
+        self.scope = with;
+        Ok(())
     }
 
     /// The occasion of a notice, and its reason.

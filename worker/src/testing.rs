@@ -68,6 +68,9 @@ pub(crate) fn task(operator: &str, config: &Value) -> Task {
         env: IndexMap::new(),
         append_env: false,
         env_file: None,
+        max_active_tis_per_dagrun: None,
+        mapping: None,
+        map_index_template: None,
         do_xcom_push: true,
         when: None,
         inlets: Vec::new(),
@@ -110,6 +113,8 @@ pub(crate) fn assignment(ti: i64, task: Task) -> Assignment {
     Assignment {
         key: key(ti),
         map_index: -1,
+        expanded_count: None,
+        siblings: Vec::new(),
         max_tries: 0,
         task: Arc::new(task),
         dag: Arc::new(DagBrief {

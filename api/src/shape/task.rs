@@ -96,7 +96,7 @@ impl TaskShape {
                 ("module_path", "millrace.operator".to_owned()),
                 ("class_name", task.operator.clone()),
             ]),
-            is_mapped: false,
+            is_mapped: task.mapping.is_some(),
             extra_links: Vec::new(),
         }
     }

@@ -149,7 +149,8 @@ impl TryShape {
 impl TiShape {
     pub(crate) fn of(row: &TiRow, attempt: Option<&AttemptRow>, names: TiNames<'_>) -> Self {
         let rendered = attempt.and_then(|attempt| attempt.rendered.clone());
-        let mapped = (row.map_index >= 0).then(|| row.map_index.to_string());
+        let index = (row.map_index >= 0).then(|| row.map_index.to_string());
+        let mapped = row.rendered_map_index.clone().or(index);
         Self {
             id: uuid::of("task_instance", row.id),
             logical_date: At::maybe(names.run.logical_date),

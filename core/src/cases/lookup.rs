@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::Case;
 use super::play::XComs;
+use crate::mapping::{Given, Length};
 use crate::record::METRICS_KEY;
 use crate::template::{Answer, Lookup};
 
@@ -15,6 +16,13 @@ pub(super) fn answer(case: &Case, xcoms: &XComs, run_id: &str, lookup: &Lookup) 
             let is_here = dag_id.is_none() && other.as_deref().is_none_or(|id| id == run_id);
             if is_here { xcom(xcoms, task_id, key, *map_index) } else { Answer::Missing }
         }
+        Lookup::Element { task_id, key, index } => Given(&given(xcoms, task_id, key))
+            .element(*index)
+            .map_or(Answer::Missing, Answer::Value),
+        Lookup::Length { task_id, key } => match Given(&given(xcoms, task_id, key)).length() {
+            Length::Elements { count, .. } => Answer::Value(Value::from(count)),
+            Length::Missing | Length::Wrong(_) => Answer::Missing,
+        },
         Lookup::Metrics { task_id } => xcom(xcoms, task_id, METRICS_KEY, None),
         Lookup::TriggeringEvents | Lookup::AssetEvents { .. } => Answer::Missing,
         Lookup::Variable { key } => case
@@ -28,13 +36,18 @@ pub(super) fn answer(case: &Case, xcoms: &XComs, run_id: &str, lookup: &Lookup) 
     }
 }
 
-/// A value of a task; those of mapped items as a list in their order.
-fn xcom(xcoms: &XComs, task_id: &str, key: &str, map_index: Option<i64>) -> Answer {
-    let mut found: Vec<(i32, &Value)> = xcoms
+/// What a task gave under a key, by item.
+pub(super) fn given<'a>(xcoms: &'a XComs, task_id: &str, key: &str) -> Vec<(i32, &'a Value)> {
+    xcoms
         .iter()
         .filter(|((task, _, name), _)| *task == *task_id && name == key)
         .map(|((_, index, _), value)| (*index, value))
-        .collect();
+        .collect()
+}
+
+/// A value of a task; those of mapped items as a list in their order.
+fn xcom(xcoms: &XComs, task_id: &str, key: &str, map_index: Option<i64>) -> Answer {
+    let mut found = given(xcoms, task_id, key);
     if let Some(wanted) = map_index {
         found.retain(|(index, _)| i64::from(*index) == wanted);
     }

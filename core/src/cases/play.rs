@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use crate::dag::{Dag, Task, TaskIndex};
 use crate::engine::{DagLoaded, Effects, Engine, EngineConfig, Event, Order, Refusal, Trigger};
 use crate::ids::TaskId;
+use crate::mapping::Given;
 use crate::operator::Place;
 use crate::record::{AttemptKey, Change, PoolRow, RunKey, RunRow, TiKey, TiRow};
 use crate::state::{RunType, TaskState, TriggeredBy};
@@ -239,7 +240,7 @@ impl Play {
         answer
     }
 
-    /// Keeps the rows, and answers that there is no earlier run.
+    /// Keeps the rows, and answers that there is no earlier run and how much there is to map over.
     fn take(&mut self, effects: Effects) {
         for change in effects.changes {
             match change {
@@ -268,6 +269,11 @@ impl Play {
             let none =
                 Event::PastLoaded { run: wanted.run, previous: None, states: BTreeMap::new() };
             self.step(none);
+        }
+        for wanted in effects.lengths_wanted {
+            let given = super::lookup::given(&self.xcoms, wanted.task_id.as_str(), &wanted.key);
+            let length = Given(&given).length();
+            self.step(Event::LengthLoaded { wanted, length });
         }
     }
 

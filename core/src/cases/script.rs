@@ -10,9 +10,10 @@ use super::{Case, Ending, Try, lookup};
 use crate::dag::{Dag, Task};
 use crate::decision::{Decision, Undecided, truthy};
 use crate::ids::TaskId;
+use crate::mapping::siblings;
 use crate::operator::bash::skip_codes;
 use crate::operator::branch::chosen_ids;
-use crate::render::{RenderTaskError, render_task};
+use crate::render::{RenderTaskError, render_task, with_item};
 use crate::template::{Lookups, RenderError, Renderer, Scope};
 use crate::wire::{Assignment, AttemptResult, DagBrief, Outcome};
 
@@ -48,6 +49,8 @@ impl<'a> CaseScript<'a> {
         Assignment {
             key: attempt.key,
             map_index: attempt.ti.map_index,
+            expanded_count: None,
+            siblings: siblings(self.dag, attempt.task),
             max_tries: attempt.ti.max_tries,
             task: Arc::clone(attempt.task),
             dag: Arc::clone(&self.brief),
@@ -164,7 +167,9 @@ impl<'a> CaseScript<'a> {
             let scope = Scope::new(assignment.context(attempt.now), lookups.clone())
                 .with_files(Arc::clone(&files));
             let mut read = |_: &str| Err("a case reads no files".to_owned());
-            match render_task(&self.renderer, &scope, task, native, &mut read) {
+            let rendered = with_item(&scope, task)
+                .and_then(|scope| render_task(&self.renderer, &scope, task, native, &mut read));
+            match rendered {
                 Ok(rendered) => Ok(rendered.shown),
                 Err(RenderTaskError::Template(RenderError::Needs(wanted))) => {
                     Err(Undecided::Needs(wanted))

@@ -21,7 +21,8 @@ use super::source::Span;
 use super::template_check::{self, Names};
 use super::tree::{Entry, Node};
 use super::{
-    Context, TaskPlaces, asset, callback, cases, config, param, requirement, schedule, task, value,
+    Context, TaskPlaces, asset, callback, cases, config, expand, param, requirement, schedule,
+    task, value,
 };
 use crate::suggest::did_you_mean;
 
@@ -54,12 +55,16 @@ pub(crate) fn read(
         macros: names(&fields, "macros"),
         params: names(&fields, "params"),
         tasks: outline.drafts.iter().map(|draft| draft.id.to_string()).collect(),
+        ..Names::default()
     };
+    let mapped_groups = expand::of_groups(report, &outline);
     let mut built: Vec<task::Built> = Vec::with_capacity(outline.drafts.len());
     for draft in &outline.drafts {
         let whole = inherit::whole(report, &sources, &outline, draft);
-        built.push(task::build(report, context, draft, &whole));
+        let around = outline.around(draft.group).find_map(|group| mapped_groups[group].as_ref());
+        built.push(task::build(report, context, draft, &whole, around));
     }
+    context.names.items = expand::ItemNames::default();
     let empty = outline.drafts.is_empty() && !report.failed();
     if empty {
         let span = fields.field("tasks").map_or(at, |field| field.key_span);
@@ -69,8 +74,9 @@ pub(crate) fn read(
     }
     template_check::check_dag(report, context, &fields);
     requirement::connections(report, context, &fields);
-    let wiring = Wiring::new(report, &outline, &built);
+    let wiring = Wiring::new(report, &outline, &built, &mapped_groups);
     let cyclic = wiring.find_cycle(report, &built);
+    wiring.set_mappings(&mut built, &mapped_groups);
     wiring.check_choices(report, &mut built);
     if dag.as_ref().is_some_and(|dag| dag.fail_fast) {
         graph::check_fail_fast(report, &built);

@@ -7,6 +7,7 @@ use serde_json::{Map, Number, Value, json};
 
 use crate::operator::{Field as Spec, FieldKind, OperatorSpec, TextUse};
 
+use super::expand::Drafted;
 use super::fields::{Fields, Owner};
 use super::report::Report;
 use super::scalar::Resolved;
@@ -22,12 +23,14 @@ pub(crate) fn read(
     operator: &'static OperatorSpec,
     owner: Owner<'_>,
     at: Span,
+    mapped: Option<&Drafted>,
 ) -> Map<String, Value> {
     let before = report.found.len();
     let mut config = Map::new();
     for spec in operator.fields {
         let Some(field) = fields.field(spec.name) else {
-            if spec.required {
+            let is_given = mapped.is_some_and(|mapped| mapped.gives(spec.name));
+            if spec.required && !is_given {
                 let message =
                     format!("{owner} has no `{}`, which `{}` needs", spec.name, operator.name);
                 report.error(at, "missing-key", message).help(format!("add `{}: …`", spec.name));
@@ -48,8 +51,9 @@ pub(crate) fn read(
         }
     }
     let failed = report.found[before..].iter().any(crate::diagnostic::Diagnostic::is_error);
-    if !failed {
-        for (key, problem) in (operator.check)(&config) {
+    // What a task gives as whole maps cannot be checked yet.
+    if !failed && mapped.is_none_or(|mapped| !mapped.is_open) {
+        for (key, problem) in (operator.check)(&with_sample(&config, mapped)) {
             let span = fields.field(key).map_or(at, |field| field.key_span);
             report
                 .error(span, "bad-operator", format!("{owner}: {problem}"))
@@ -69,13 +73,26 @@ fn keys_of(operator: &OperatorSpec) -> String {
     format!("the keys of `{}` are {}", operator.name, names(operator))
 }
 
+/// The keys of one instance, by example.
+pub(crate) fn with_sample(
+    config: &Map<String, Value>,
+    mapped: Option<&Drafted>,
+) -> Map<String, Value> {
+    let mut whole = config.clone();
+    if let Some(mapped) = mapped {
+        whole.extend(mapped.sample.clone());
+        whole.remove("env");
+    }
+    whole
+}
+
 fn names(operator: &OperatorSpec) -> String {
     operator.fields.iter().map(|field| field.name).collect::<Vec<_>>().join(", ")
 }
 
-/// Reads one value by its kind. A text with a template in it may stand for anything but a
+/// Reads one value by its kind, for a task's config or an element of `expand`. A text with a template in it may stand for anything but a
 /// structure.
-fn one(report: &mut Report<'_>, spec: &Spec, node: &Node) -> Option<Value> {
+pub(crate) fn one(report: &mut Report<'_>, spec: &Spec, node: &Node) -> Option<Value> {
     let key = spec.name;
     if let Kind::Raw(_) = node.kind {
         return Some(node.to_json());

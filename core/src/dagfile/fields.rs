@@ -180,8 +180,13 @@ fn read_task_into<'a>(
         if entry.key.starts_with("x-") {
             continue;
         }
-        if let ("with", Kind::Map(inner)) = (entry.key.as_str(), &entry.value.kind) {
+        if let ("with" | "partial", Kind::Map(inner)) = (entry.key.as_str(), &entry.value.kind) {
             read_task_into(report, fields, inner, operator, owner);
+            if entry.key == "partial"
+                && let Some(key) = keys::find(TASK_KEYS, "partial")
+            {
+                common(report, fields, key, entry, owner);
+            }
         } else if let Some(key) = keys::find(TASK_KEYS, &entry.key) {
             common(report, fields, key, entry, owner);
         } else if let Some(field) = operator.and_then(|spec| operator_field(spec, &entry.key)) {
@@ -208,6 +213,13 @@ pub(crate) fn read_defaults<'a>(
     let mut fields = Fields::default();
     for entry in entries {
         if hoisted.contains(&entry.key.as_str()) || entry.key.starts_with("x-") {
+            continue;
+        }
+        if matches!(entry.key.as_str(), "expand" | "partial") {
+            let message = format!("`{}` belongs to a task or a task group", entry.key);
+            report
+                .error(entry.key_span, "bad-expand", message)
+                .help(format!("remove it from {owner}"));
             continue;
         }
         if let Some(key) = keys::find(TASK_KEYS, &entry.key) {

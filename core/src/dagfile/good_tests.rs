@@ -480,3 +480,60 @@ fn files_that_templates_take_in_belong_to_the_version() {
     let changed = read(&file, &Known::new(&zones));
     assert_ne!(changed[0].content_hash, documents[0].content_hash, "another version");
 }
+
+/// What a mapped task of a file becomes, as JSON.
+fn mapping_of(text: &str, task_id: &str) -> serde_json::Value {
+    let dag = dag(text);
+    serde_json::to_value(&task(&dag, task_id).mapping).expect("plain data")
+}
+
+#[test]
+fn what_is_mapped_over() {
+    let check = |expand: &str, expected: serde_json::Value| {
+        let text = format!(
+            "dag_id: d\ntasks:\n  list: {{operator: bash, bash_command: echo}}\n  each:\n    \
+             operator: bash\n    bash_command: echo\n    expand: {expand}\n"
+        );
+        assert_eq!(mapping_of(&text, "each")["expand"], expected, "{expand}");
+        let loaded = dag(&text);
+        let is_over = expected.to_string().contains("\"task_id\":\"list\"");
+        assert_eq!(!upstream(&loaded, "each").is_empty(), is_over, "the edge comes by itself");
+    };
+    let from = json!({"x_com": {"task_id": "list", "key": "return_value"}});
+    check("{cwd: [/a, /b]}", json!({"product": {"cwd": {"literal": ["/a", "/b"]}}}));
+    check("{cwd: {xcom: list}}", json!({"product": {"cwd": from}}));
+    check("{cwd: list.output}", json!({"product": {"cwd": from}}));
+    check("{cwd: \"{{ ti.xcom_pull('list') }}\"}", json!({"product": {"cwd": from}}));
+    check(
+        "{env: {xcom: list, key: k}, cwd: [/a]}",
+        json!({"product": {
+            "env": {"x_com": {"task_id": "list", "key": "k"}}, "cwd": {"literal": ["/a"]},
+        }}),
+    );
+    check("{xcom: list}", json!({"maps": from}));
+    check("\"{{ xcom('list') }}\"", json!({"maps": from}));
+    check(
+        "[{cwd: /a, env: {A: 1}}, {cwd: /b, env: {A: 2}}]",
+        json!({"maps": {"literal": [
+            {"cwd": "/a", "env": {"A": "1"}}, {"cwd": "/b", "env": {"A": "2"}},
+        ]}}),
+    );
+}
+
+#[test]
+fn a_mapped_group_maps_its_tasks_and_its_first_tasks_come_after_the_source() {
+    let text = "dag_id: d\ntasks:\n  list: {operator: bash, bash_command: echo}\ntask_groups:\n  \
+        g:\n    expand: {day: {xcom: list}}\n    partial: {base: 1}\n    tasks:\n      \
+        first: {operator: bash, bash_command: 'echo {{ day }} {{ base }} {{ item.day }}'}\n      \
+        second: {operator: bash, needs: [first], bash_command: 'echo {{ xcom(\"g.first\") }}'}\n";
+    let expected = json!({
+        "expand": {"product": {"day": {"x_com": {"task_id": "list", "key": "return_value"}}}},
+        "group": {"id": "g", "partial": {"base": 1}},
+    });
+    assert_eq!(mapping_of(text, "g.first"), expected);
+    assert_eq!(mapping_of(text, "g.second"), expected);
+    let loaded = dag(text);
+    assert_eq!(upstream(&loaded, "g.first"), ["list"]);
+    assert_eq!(upstream(&loaded, "g.second"), ["g.first"]);
+    assert_eq!(shown(&read_with("test.yaml", text, None)), "", "the names are known");
+}

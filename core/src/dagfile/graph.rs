@@ -3,12 +3,15 @@
 //! Must not read YAML.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::dag::{Task, TaskIndex};
+use crate::mapping::Mapping;
 use crate::state::{TriggerRule, WeightRule};
 
+use super::expand::Drafted;
 use super::groups::Outline;
 use super::report::Report;
 use super::source::Span;
@@ -28,7 +31,12 @@ pub(crate) struct Wiring<'o, 'a> {
 
 impl<'o, 'a> Wiring<'o, 'a> {
     /// Resolves what tasks and groups need.
-    pub(crate) fn new(report: &mut Report<'_>, outline: &'o Outline<'a>, built: &[Built]) -> Self {
+    pub(crate) fn new(
+        report: &mut Report<'_>,
+        outline: &'o Outline<'a>,
+        built: &[Built],
+        mapped: &[Option<Drafted>],
+    ) -> Self {
         let index = built
             .iter()
             .enumerate()
@@ -59,7 +67,18 @@ impl<'o, 'a> Wiring<'o, 'a> {
                 }
             }
         }
-        wiring.needs_of_groups(report, built, later);
+        for (at, task) in built.iter().enumerate() {
+            for (name, span) in task.mapped.iter().flat_map(|mapped| &mapped.from) {
+                match wiring.resolve(name, task.group) {
+                    Some(Target::Task(upstream)) => {
+                        wiring.map_over(report, built, upstream, at, *span);
+                    }
+                    Some(Target::Group(_)) => map_over_group(report, name, *span),
+                    None => wiring.unknown_source(report, name, *span),
+                }
+            }
+        }
+        wiring.needs_of_groups(report, built, mapped, later);
         wiring
     }
 
@@ -70,6 +89,7 @@ impl<'o, 'a> Wiring<'o, 'a> {
         &mut self,
         report: &mut Report<'_>,
         built: &[Built],
+        mapped: &[Option<Drafted>],
         mut later: Vec<(usize, Downstream, usize, Span)>,
     ) {
         let mut on_tasks = Vec::new();
@@ -88,8 +108,14 @@ impl<'o, 'a> Wiring<'o, 'a> {
                 }
             }
         }
+        let sources = self.sources_of_groups(report, mapped);
         let deepest = self.outline.groups.len();
         for depth in (0..=deepest).rev() {
+            for (_, group, upstream, span) in sources.iter().filter(|source| source.0 == depth) {
+                for at in self.ends(built, *group, true) {
+                    self.map_over(report, built, *upstream, at, *span);
+                }
+            }
             for (_, group, upstream, span) in on_tasks.iter().filter(|need| need.0 == depth) {
                 for at in self.ends(built, *group, true) {
                     self.need(report, built, *upstream, at, *span);
@@ -106,6 +132,78 @@ impl<'o, 'a> Wiring<'o, 'a> {
                     }
                 }
             }
+        }
+    }
+
+    /// What mapped groups are expanded over, with their depth.
+    fn sources_of_groups(
+        &self,
+        report: &mut Report<'_>,
+        mapped: &[Option<Drafted>],
+    ) -> Vec<(usize, usize, TaskIndex, Span)> {
+        let mut found = Vec::new();
+        for (group, body) in self.outline.groups.iter().enumerate() {
+            let depth = self.outline.around(body.parent).count();
+            for (name, span) in mapped[group].iter().flat_map(|mapped| &mapped.from) {
+                match self.resolve(name, body.parent) {
+                    Some(Target::Task(upstream)) => found.push((depth, group, upstream, *span)),
+                    Some(Target::Group(_)) => map_over_group(report, name, *span),
+                    None => self.unknown_source(report, name, *span),
+                }
+            }
+        }
+        found
+    }
+
+    /// Who is mapped over a task needs it, whether it says so or not (as in Airflow).
+    fn map_over(
+        &mut self,
+        report: &mut Report<'_>,
+        built: &[Built],
+        upstream: TaskIndex,
+        task: TaskIndex,
+        span: Span,
+    ) {
+        if upstream == task {
+            let message =
+                format!("task \"{}\" is mapped over its own output", built[task].task.task_id);
+            report.error(span, "cycle", message).help("name a task that runs before it");
+        } else if !self.edges.contains_key(&(upstream, task)) {
+            self.need(report, built, upstream, task, span);
+        }
+    }
+
+    fn unknown_source(&self, report: &mut Report<'_>, name: &str, span: Span) {
+        let hint = did_you_mean(name, self.names());
+        let message = format!("`expand` is over \"{name}\", which does not exist{hint}");
+        report.error(span, "unknown-task", message).help("name a task of this DAG");
+    }
+
+    /// Gives mapped tasks their mapping, with the tasks that its names mean.
+    pub(crate) fn set_mappings(&self, built: &mut [Built], mapped: &[Option<Drafted>]) {
+        let resolved = |drafted: &Drafted, group: Option<usize>| {
+            let meant = drafted.from.iter().filter_map(|(name, _)| {
+                let Some(Target::Task(task)) = self.resolve(name, group) else { return None };
+                Some(built[task].task.task_id.clone())
+            });
+            Arc::new(drafted.resolved(&meant.collect::<Vec<_>>()))
+        };
+        let of_groups: Vec<Option<Arc<Mapping>>> = mapped
+            .iter()
+            .zip(&self.outline.groups)
+            .map(|(drafted, group)| Some(resolved(drafted.as_ref()?, group.parent)))
+            .collect();
+        let of_tasks: Vec<Option<Arc<Mapping>>> = built
+            .iter()
+            .map(|task| {
+                let own = task.mapped.as_ref().map(|drafted| resolved(drafted, task.group));
+                own.or_else(|| {
+                    self.outline.around(task.group).find_map(|group| of_groups[group].clone())
+                })
+            })
+            .collect();
+        for (task, mapping) in built.iter_mut().zip(of_tasks) {
+            task.task.mapping = mapping;
         }
     }
 
@@ -332,6 +430,11 @@ pub(crate) fn check_fail_fast(report: &mut Report<'_>, built: &[Built]) {
             .error(task.trigger_rule_span.unwrap_or(task.id_span), "bad-value", message)
             .help("with `fail_fast` every task has `all_success`; remove one of the two");
     }
+}
+
+fn map_over_group(report: &mut Report<'_>, name: &str, span: Span) {
+    let message = format!("`expand` is over \"{name}\", which is a task group");
+    report.error(span, "bad-expand", message).help("name the task whose output it is");
 }
 
 fn report_cycle(report: &mut Report<'_>, built: &[Built], tasks: &[TaskIndex], span: Span) {

@@ -41,6 +41,8 @@ pub(crate) struct Group<'a> {
     tooltip: Option<String>,
     pub(crate) needs: Option<&'a Node>,
     pub(crate) defaults: Option<&'a Node>,
+    pub(crate) expand: Option<&'a Node>,
+    pub(crate) partial: Option<&'a Node>,
 }
 
 /// All tasks and groups of a DAG.
@@ -144,6 +146,8 @@ impl<'a> Outline<'a> {
                     .and_then(|node| value::text(report, "tooltip", node)),
                 needs: fields.node("needs"),
                 defaults: fields.node("default_args"),
+                expand: fields.node("expand"),
+                partial: fields.node("partial"),
             });
             bodies.push(Body {
                 index,

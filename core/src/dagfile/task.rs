@@ -10,6 +10,7 @@ use crate::dag::{Callbacks, Task};
 use crate::operator::{OperatorSpec, Place};
 use crate::state::{TriggerRule, WeightRule};
 
+use super::expand::{self, Drafted};
 use super::fields::{Fields, Owner};
 use super::groups::Draft;
 use super::inherit::Whole;
@@ -38,6 +39,8 @@ pub(crate) struct Built {
     pub(crate) needs: Vec<(String, Span)>,
     /// The setups that a teardown names.
     pub(crate) setups: Vec<(String, Span)>,
+    /// Over what it is mapped itself.
+    pub(crate) mapped: Option<Drafted>,
     /// The literal ids of `choose`.
     pub(crate) chosen: Vec<(String, Span)>,
     /// Where `trigger_rule` stands, if it does.
@@ -51,14 +54,24 @@ pub(crate) fn build(
     context: &mut Context<'_>,
     draft: &Draft<'_>,
     whole: &Whole<'_>,
+    around: Option<&Drafted>,
 ) -> Built {
     let fields = &whole.fields;
     let owner = Owner { kind: "task", name: draft.id.as_str() };
+    let mapped = whole.operator.and_then(|spec| expand::of_task(report, fields, spec, owner));
+    context.names.items = expand::names(mapped.as_ref(), around);
+    if let (Some(_), Some(group)) = (&mapped, around) {
+        let message = format!("{owner} is mapped inside a mapped task group");
+        let span = fields.field("expand").map_or(group.span, |field| field.key_span);
+        report.error(span, "bad-expand", message).help(expand::NESTED);
+    }
     let config = whole
         .operator
-        .map(|spec| config::read(report, fields, spec, owner, whole.operator_span))
+        .map(|spec| config::read(report, fields, spec, owner, whole.operator_span, mapped.as_ref()))
         .unwrap_or_default();
-    let place = whole.operator.map_or(Place::Worker, |spec| (spec.place)(&config));
+    let place = whole
+        .operator
+        .map_or(Place::Worker, |spec| (spec.place)(&config::with_sample(&config, mapped.as_ref())));
     let teardown = teardown(report, fields);
     let mut reader = Reader { report, fields };
     let task = Task {
@@ -91,6 +104,9 @@ pub(crate) fn build(
         queue: reader.text("queue").unwrap_or_else(|| "default".to_owned()),
         resources: IndexMap::new(),
         max_active_tis_per_dag: reader.count("max_active_tis_per_dag"),
+        max_active_tis_per_dagrun: reader.count("max_active_tis_per_dagrun"),
+        mapping: None,
+        map_index_template: reader.text("map_index_template"),
         env: reader.env(),
         append_env: reader.truth("append_env", false),
         env_file: reader.text("env_file"),
@@ -113,6 +129,7 @@ pub(crate) fn build(
         group: draft.group,
         needs: references(report, fields, "needs"),
         setups: teardown.unwrap_or_default(),
+        mapped,
         chosen: fields
             .value("choose")
             .filter(|_| chooses)

@@ -9,6 +9,7 @@ use crate::operator::{Field, FieldKind, OperatorSpec, TextUse};
 use crate::template::{TemplateError, What, context_names, removed_name, uses};
 
 use super::Context;
+use super::expand::ItemNames;
 use super::fields::Fields;
 use super::files;
 use super::report::Report;
@@ -23,6 +24,8 @@ pub(crate) struct Names {
     pub(crate) macros: Vec<String>,
     pub(crate) params: Vec<String>,
     pub(crate) tasks: BTreeSet<String>,
+    /// Those of the mapped item, while a mapped task is read.
+    pub(crate) items: ItemNames,
 }
 
 /// Filters worth suggesting; which ones there are is asked of the renderer.
@@ -97,13 +100,31 @@ pub(crate) fn check_task(
     if let Some(node) = fields.value("when") {
         check(report, context, node, How::Expression, &[]);
     }
-    if let Some(node) = fields.value("env") {
-        check(report, context, node, How::Template, &[]);
+    for key in ["env", "map_index_template"] {
+        if let Some(node) = fields.value(key) {
+            check(report, context, node, How::Template, &[]);
+        }
+    }
+    if let Some(node) = fields.value("expand") {
+        check_expand(report, context, node);
     }
     for key in ["on_execute", "on_success", "on_failure", "on_retry", "on_skipped"] {
         if let Some(node) = fields.value(&format!("{key}_callback")) {
             check(report, context, node, How::Template, &["exception", "reason"]);
         }
+    }
+}
+
+/// Checks the texts of the elements that stand in the file.
+fn check_expand(report: &mut Report<'_>, context: &Context<'_>, node: &Node) {
+    match &node.kind {
+        Kind::Map(entries) => {
+            for entry in entries.iter().filter(|entry| entry.value.text().is_none()) {
+                check(report, context, &entry.value, How::Template, &[]);
+            }
+        }
+        Kind::List(_) => check(report, context, node, How::Template, &[]),
+        _ => {}
     }
 }
 
@@ -249,6 +270,8 @@ fn judge(context: &Context<'_>, what: What<'_>, more: &[&str]) -> Option<(&'stat
         What::Name(name) => {
             let known = context_names().contains(&name)
                 || names.macros.iter().any(|known| known == name)
+                || names.items.known.iter().any(|known| known == name)
+                || names.items.is_open
                 || more.contains(&name)
                 || context.renderer.has_global(name);
             if known {

@@ -1,7 +1,8 @@
 //! Admission: which scheduled task instances may be queued, and what each of the others waits for.
 //!
 //! A task instance passes these gates in order: its run is running and its DAG not paused, its
-//! run's `max_active_tasks`, its task's `max_active_tis_per_dag`, its pools. Instances of one run
+//! run's `max_active_tasks`, its task's `max_active_tis_per_dagrun` and `max_active_tis_per_dag`,
+//! its pools. Instances of one run
 //! with the same needs stand in one group; only the first of a group is ever looked at, and the
 //! group waits at the first gate that holds it back until something is freed there. An instance
 //! that needs more free slots of a pool than there are holds back those behind it, so that it does
@@ -100,6 +101,9 @@ impl Engine {
             return Some(Gate::Tasks);
         }
         let needs = run.layout.profiles.get(profile as usize)?;
+        if let Some(gate) = run_limit_gate(run, needs) {
+            return Some(gate);
+        }
         if let Some(gate) = self.limit_gate(run, needs) {
             return Some(gate);
         }
@@ -136,7 +140,7 @@ impl Engine {
                 match self.gate(other, profile, Some(name)) {
                     None => is_held = true,
                     // It waits in the wrong line by now.
-                    Some(Gate::Closed | Gate::Tasks | Gate::Limit(..)) => {
+                    Some(Gate::Closed | Gate::Tasks | Gate::RunLimit(_) | Gate::Limit(..)) => {
                         displaced.push((first, run, profile));
                     }
                     Some(Gate::Pool(_) | Gate::TooWide(_)) => {}
@@ -228,4 +232,12 @@ impl Engine {
             }
         }
     }
+}
+
+fn run_limit_gate(run: &Run, needs: &Profile) -> Option<Gate> {
+    let task_id = needs.limited_in_run.as_ref()?;
+    let task = run.layout.find(task_id.as_str())?;
+    let most = run.layout.task(task).max_active_tis_per_dagrun?;
+    let active = run.active_of.get(task as usize).copied().unwrap_or(0);
+    (active >= most).then(|| Gate::RunLimit(task_id.clone()))
 }

@@ -80,26 +80,16 @@ impl Engine {
         run.waiting_for_past.remove(&slot);
         let unsettled = std::mem::take(&mut run.unsettled);
         step.evaluate.extend(unsettled.into_iter().map(|slot| (key, slot)));
-        let layout = std::sync::Arc::clone(&run.layout);
-        if let Some(node) = layout.nodes.get(slot as usize) {
-            let is_setup = layout.task(slot).is_setup;
-            for &task in &node.downstream {
-                run.ti_mut(task).up.finish(state, is_setup);
-                step.evaluate.push_back((key, task));
-            }
-            for &task in &node.decides {
-                let open = &mut run.ti_mut(task).deciders_open;
-                *open = open.saturating_sub(1);
-                step.evaluate.push_back((key, task));
-            }
-            for &task in &node.setup_for {
-                run.ti_mut(task).setups.finish(state);
-                step.evaluate.push_back((key, task));
-            }
-            for &task in &node.scope_of {
-                let open = &mut run.ti_mut(task).scope_open;
-                *open = open.saturating_sub(1);
-                step.evaluate.push_back((key, task));
+        if let Some(task) = run.instances.task_of(slot) {
+            let layout = std::sync::Arc::clone(&run.layout);
+            let (node, is_setup) = (layout.node(task), layout.task(task).is_setup);
+            let closed = |open: &mut u32| *open = open.saturating_sub(1);
+            tell(step, run, slot, &node.downstream, |counts| counts.up.finish(state, is_setup));
+            tell(step, run, slot, &node.decides, |counts| closed(&mut counts.deciders_open));
+            tell(step, run, slot, &node.setup_for, |counts| counts.setups.finish(state));
+            tell(step, run, slot, &node.scope_of, |counts| closed(&mut counts.scope_open));
+            if node.is_source {
+                self.review_sources(step, key);
             }
         }
         self.wake_successors(step, key, slot);
@@ -271,10 +261,13 @@ impl Engine {
     pub(super) fn take_slots(&mut self, key: RunKey, slot: u32) {
         let Some(run) = self.runs.get_mut(&key) else { return };
         run.active += 1;
-        self.review_held();
-        let Some(run) = self.runs.get(&key) else { return };
+        let index = run.instances.task_of(slot);
+        if let Some(index) = index {
+            run.active_of[index as usize] += 1;
+        }
         let layout = std::sync::Arc::clone(&run.layout);
-        let Some(task) = layout.dag.tasks.get(slot as usize) else { return };
+        self.review_held();
+        let Some(task) = index.map(|index| layout.task(index)) else { return };
         for (name, slots) in &task.pools {
             self.lines.pool(name).occupied += i64::from(*slots);
         }
@@ -288,9 +281,16 @@ impl Engine {
     pub(super) fn free_slots(&mut self, key: RunKey, slot: u32) {
         let Some(run) = self.runs.get_mut(&key) else { return };
         run.active = run.active.saturating_sub(1);
+        let index = run.instances.task_of(slot);
+        if let Some(active) = index.and_then(|index| run.active_of.get_mut(index as usize)) {
+            *active = active.saturating_sub(1);
+        }
         let layout = std::sync::Arc::clone(&run.layout);
         self.open_gate(key, &Gate::Tasks);
-        let Some(task) = layout.dag.tasks.get(slot as usize) else { return };
+        let Some(task) = index.map(|index| layout.task(index)) else { return };
+        if task.max_active_tis_per_dagrun.is_some() {
+            self.open_gate(key, &Gate::RunLimit(task.task_id.clone()));
+        }
         for (name, slots) in &task.pools {
             self.lines.pool(name).occupied -= i64::from(*slots);
             self.lines.freed.insert(Gate::Pool(name.clone()));
@@ -300,6 +300,30 @@ impl Engine {
             let limit = self.lines.limits.entry((dag.clone(), task.clone())).or_default();
             limit.active = limit.active.saturating_sub(1);
             self.lines.freed.insert(Gate::Limit(dag, task));
+        }
+    }
+}
+
+/// Counts the end of an instance wherever it counts, and has who waits there looked at.
+fn tell(
+    step: &mut Step,
+    run: &mut Run,
+    slot: u32,
+    tasks: &[u32],
+    count: impl Fn(&mut super::run::Counts),
+) {
+    let Some(own) = run.instances.task_of(slot) else { return };
+    let key = run.key();
+    for &task in tasks {
+        if run.layout.shares_item(own, task) {
+            let related = run.related(slot, task).to_vec();
+            for slot in related {
+                count(&mut run.ti_mut(slot).own);
+                step.evaluate.push_back((key, slot));
+            }
+        } else {
+            count(&mut run.shared[task as usize]);
+            step.evaluate.extend(run.undecided(task).map(|slot| (key, slot)));
         }
     }
 }

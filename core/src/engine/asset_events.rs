@@ -36,7 +36,7 @@ impl Engine {
     ) {
         let Some(run) = self.runs.get(&key) else { return };
         let layout = std::sync::Arc::clone(&run.layout);
-        let Some(task) = layout.dag.tasks.get(slot as usize) else { return };
+        let Some(task) = run.instances.task_of(slot).map(|task| layout.task(task)) else { return };
         let row = run.cell.row();
         let source = AssetSource {
             dag_id: row.dag_id.clone(),

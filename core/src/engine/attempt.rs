@@ -122,6 +122,7 @@ impl Engine {
             && run.task(slot).is_some_and(|task| task.place == Place::Worker);
         self.unroll(key, slot, &mut result);
         self.keep_values(step, key, slot, &mut result);
+        self.set_label(key, slot, result.rendered_map_index.take());
         match result.outcome {
             Outcome::Success if decides_when && result.go_on != Some(false) => {
                 self.go_on_to_worker(step, key, slot, result.rendered);
@@ -161,10 +162,10 @@ impl Engine {
         mut result: AttemptResult,
     ) {
         let Some(run) = self.runs.get(&key) else { return };
-        if run.task(slot).is_none() {
+        let Some(task) = run.instances.task_of(slot) else {
             return self.fail(step, key, slot, result);
-        }
-        let decided = match decide::read(&run.layout, slot, &result) {
+        };
+        let decided = match decide::read(&run.layout, task, &result) {
             Ok(decided) => decided,
             Err(reason) => {
                 result.reason = Some(reason);
@@ -193,6 +194,13 @@ impl Engine {
             // The row is written by the end of the attempt that follows.
             let ti = run.ti_mut(slot);
             ti.cell.edit(|row| row.skip_memory = Some(memory));
+        }
+    }
+
+    fn set_label(&mut self, key: RunKey, slot: u32, label: Option<String>) {
+        if let (Some(run), Some(_)) = (self.runs.get_mut(&key), &label) {
+            // As above, the end of the attempt writes it.
+            run.ti_mut(slot).cell.edit(|row| row.rendered_map_index = label);
         }
     }
 

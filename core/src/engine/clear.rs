@@ -197,11 +197,11 @@ impl Engine {
         }
         let gone: Vec<u32> = run
             .slots()
-            .filter(|&slot| layout.find(run.ti(slot).row().task_id.as_str()).is_none())
+            .filter(|&slot| is_gone(layout, run.ti(slot).row()))
             .filter(|&slot| run.ti(slot).state() != TaskState::Removed)
             .collect();
         for slot in gone {
-            let reason = "its task is not in the newest version of the DAG";
+            let reason = "it is not in the newest version of the DAG";
             self.kill(step, key, slot, Some(TaskState::Removed), reason);
             self.apply(step, key, slot, TaskEvent::Removed, |row| {
                 row.reason = Some(reason.to_owned());
@@ -247,7 +247,13 @@ impl Engine {
         let stored: std::collections::BTreeMap<TiKey, _> =
             old.tis.iter().map(|ti| (ti.row().id, (ti.before, ti.is_new))).collect();
         let rows = old.tis.iter().map(|ti| ti.row().clone()).collect();
-        let mut run = assemble(old.cell.row().clone(), rows, layout, &mut self.last);
+        let mut run = assemble(
+            old.cell.row().clone(),
+            rows,
+            layout,
+            &mut self.last,
+            self.config.max_map_length,
+        );
         run.before = before;
         run.is_new = old.is_new;
         run.in_lane = old.in_lane;
@@ -277,6 +283,15 @@ impl Engine {
         }
         run
     }
+}
+
+/// Whether a version has no place for an instance: its task is gone or no longer mapped, or the
+/// literal list that it was mapped over is shorter.
+fn is_gone(layout: &Layout, row: &TiRow) -> bool {
+    let Some(task) = layout.find(row.task_id.as_str()) else { return true };
+    let literal = layout.unit_of(task).and_then(|unit| unit.mapping.literal_count());
+    let is_beyond = |count: u64| u64::try_from(row.map_index).is_ok_and(|index| index >= count);
+    !super::mapping::belongs(layout, task, row.map_index) || literal.is_some_and(is_beyond)
 }
 
 /// What of a task instance's row starts anew with a clear. Its note, its tries and what it decided

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::apply::run_event;
 use super::lane::InLane;
 use super::layout::Layout;
+use super::mapping::{Instances, Known, belongs, instances_at_start};
 use super::run::{Past, Run, Ti};
 use super::step::Step;
 use super::transition::DagRun;
@@ -55,7 +56,8 @@ impl Engine {
         let mut event = run_event(step, &row, "run_created", None, row.triggering_user.as_deref());
         event.detail = Some(detail);
         step.rest.push(Change::Event(event));
-        let mut run = assemble(row, Vec::new(), layout, &mut self.last);
+        let most = self.config.max_map_length;
+        let mut run = assemble(row, Vec::new(), layout, &mut self.last, most);
         run.is_new = true;
         run.in_lane = in_lane;
         step.runs.push(key);
@@ -77,36 +79,54 @@ impl Engine {
     }
 }
 
-/// Makes a run of its rows: one task instance a task, in the order of the layout, new where there
-/// is no row; rows whose task is gone come last.
+/// Makes a run of its rows: the first instance of every task in the order of the layout, then all
+/// others in the order of their numbers: further instances of mapped tasks, and those whose task
+/// is gone. What has no row is new; tasks that are mapped over literals have all their instances.
 pub(super) fn assemble(
     row: RunRow,
     tis: Vec<TiRow>,
     layout: &Arc<Layout>,
     last: &mut Numbers,
+    max_map_length: u32,
 ) -> Run {
-    let mut by_task: BTreeMap<_, TiRow> = BTreeMap::new();
+    let mut by_task: Vec<BTreeMap<i32, TiRow>> = vec![BTreeMap::new(); layout.nodes.len()];
     let mut others = Vec::new();
     for ti in tis {
-        if ti.map_index < 0 && layout.find(ti.task_id.as_str()).is_some() {
-            by_task.insert(ti.task_id.clone(), ti);
-        } else {
-            others.push(Ti::new(ti, false));
+        match layout.find(ti.task_id.as_str()) {
+            Some(task) if belongs(layout, task, ti.map_index) => {
+                by_task[task as usize].insert(ti.map_index, ti);
+            }
+            _ => others.push(Ti::new(ti, false)),
         }
     }
     let mut all = Vec::with_capacity(layout.nodes.len() + others.len());
-    for task in &layout.dag.tasks {
-        all.push(if let Some(ti) = by_task.remove(&task.task_id) {
-            Ti::new(ti, false)
-        } else {
-            last.ti += 1;
-            Ti::new(new_ti(last.ti, &row, layout, task), true)
-        });
+    for (task, rows) in layout.dag.tasks.iter().zip(by_task) {
+        let mut found: BTreeMap<i32, Ti> =
+            rows.into_iter().map(|(index, row)| (index, Ti::new(row, false))).collect();
+        let wanted = match instances_at_start(task, max_map_length) {
+            Some(count) if !found.contains_key(&-1) => 0..i32::try_from(count).unwrap_or(0),
+            _ if found.is_empty() => -1..0,
+            _ => 0..0,
+        };
+        for index in wanted {
+            found.entry(index).or_insert_with(|| {
+                last.ti += 1;
+                Ti::new(new_ti(last.ti, &row, layout, task, index), true)
+            });
+        }
+        let mut found = found.into_values();
+        all.extend(found.next());
+        others.extend(found);
     }
     others.sort_by_key(|ti| ti.row().id);
     all.extend(others);
     let mut run = Run {
         cell: DagRun::new(row),
+        instances: Instances::of_rows(layout, &all),
+        shared: Vec::new(),
+        active_of: vec![0; layout.nodes.len()],
+        lengths: vec![Known::Not; layout.sources.len()],
+        revised: vec![false; layout.units.len()],
         layout: Arc::clone(layout),
         tis: all,
         unfinished: 0,
@@ -125,12 +145,20 @@ pub(super) fn assemble(
     run
 }
 
-fn new_ti(id: i64, run: &RunRow, layout: &Layout, task: &crate::dag::Task) -> TiRow {
+/// The row of a task instance that has not done anything.
+pub(super) fn new_ti(
+    id: i64,
+    run: &RunRow,
+    layout: &Layout,
+    task: &crate::dag::Task,
+    map_index: i32,
+) -> TiRow {
     TiRow {
         id,
         run: run.id,
         task_id: task.task_id.clone(),
-        map_index: -1,
+        map_index,
+        rendered_map_index: None,
         state: TaskState::NoStatus,
         try_number: 0,
         max_tries: task.retries,

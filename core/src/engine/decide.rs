@@ -17,7 +17,7 @@ use crate::wire::AttemptResult;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Decided {
     pub(super) memory: SkipMemory,
-    /// The slots to skip.
+    /// The tasks to skip.
     pub(super) against: Vec<u32>,
 }
 
@@ -25,17 +25,17 @@ pub(super) struct Decided {
 /// that decide nothing give nothing.
 pub(super) fn read(
     layout: &Layout,
-    slot: u32,
+    task: u32,
     result: &AttemptResult,
 ) -> Result<Option<Decided>, String> {
-    let node = layout.node(slot);
-    let id = |slot: u32| layout.task(slot).task_id.clone();
+    let node = layout.node(task);
+    let id = |task: u32| layout.task(task).task_id.clone();
     match node.decision {
         Some(Decision::Branch) => {
             let chosen = result.chosen.as_deref().unwrap_or_default();
             let mut starts = Vec::with_capacity(chosen.len());
             for word in chosen {
-                starts.push(layout.find(word).ok_or_else(|| unknown(layout, slot, word))?);
+                starts.push(layout.find(word).ok_or_else(|| unknown(layout, task, word))?);
             }
             let mut followed = layout.below(&starts);
             followed.extend(&starts);
@@ -46,19 +46,19 @@ pub(super) fn read(
         }
         Some(_) if result.go_on == Some(false) => {
             let against = node.decides.clone();
-            let memory = SkipMemory::Skipped(against.iter().map(|&slot| id(slot)).collect());
+            let memory = SkipMemory::Skipped(against.iter().map(|&task| id(task)).collect());
             Ok(Some(Decided { memory, against }))
         }
         _ => Ok(None),
     }
 }
 
-fn unknown(layout: &Layout, slot: u32, word: &str) -> String {
+fn unknown(layout: &Layout, task: u32, word: &str) -> String {
     let names = layout.dag.tasks.iter().map(|task| task.task_id.as_str());
     let hint = nearest(word, names).map(|name| format!("; did you mean \"{name}\"?"));
     format!(
         "branch \"{}\" chose \"{word}\", which is not a task of this DAG{}",
-        layout.task(slot).task_id,
+        layout.task(task).task_id,
         hint.unwrap_or_default()
     )
 }
@@ -73,10 +73,12 @@ impl Engine {
         by: u32,
         against: &[u32],
     ) {
-        for &slot in against {
+        let Some(run) = self.runs.get(&key) else { return };
+        let slots: Vec<u32> = run.related_to(by, against).collect();
+        for slot in slots {
             let Some(run) = self.runs.get(&key) else { return };
             if run.ti(slot).state() == TaskState::UpstreamFailed {
-                let reason = format!("\"{}\" decided against it", run.ti(by).row().task_id);
+                let reason = format!("\"{}\" decided against it", run.name(by));
                 self.apply(step, key, slot, TaskEvent::Skipped, |row| row.reason = Some(reason));
             }
         }

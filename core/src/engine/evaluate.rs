@@ -7,6 +7,7 @@
 use super::Engine;
 use super::ideal::{Ideal, is_against, trigger};
 use super::layout::Decision;
+use super::mapping::mapped;
 use super::run::Run;
 use super::step::Step;
 use super::transition::TaskEvent;
@@ -23,20 +24,74 @@ pub(super) enum Outlook {
     Runs,
     /// It is skipped, and why.
     Skipped(String),
-    /// An upstream failed.
-    UpstreamFailed,
+    /// An upstream failed; why, if it is not the trigger rule.
+    UpstreamFailed(Option<String>),
+    /// It is to be expanded into so many instances.
+    Expands(u32),
+    /// It cannot be expanded, and why.
+    Fails(String),
+    /// Its item is gone.
+    Removed,
     /// It has no part in this run, and why.
-    Removed(String),
+    Outside(String),
 }
 
 impl Engine {
-    /// Looks at one task instance; nothing happens unless it has no status and its run is running.
+    /// Looks at one task instance, and at all others of its task for which the same holds; nothing
+    /// happens unless it has no status and its run is running.
     pub(super) fn evaluate(&mut self, step: &mut Step, key: RunKey, slot: u32) {
         let Some(run) = self.runs.get(&key) else { return };
         if run.cell.state() != RunState::Running || run.ti(slot).state() != TaskState::NoStatus {
             return;
         }
+        let task = run.instances.task_of(slot);
+        // Who stands for all is always the same one, also after a restart.
+        let slot = match task.filter(|&task| run.stands_for_all(task)) {
+            Some(task) => run.undecided(task).next().unwrap_or(slot),
+            None => slot,
+        };
         let outlook = outlook(run, slot);
+        if outlook == Outlook::Waits {
+            let is_unsettled = run.counts(slot).up.done() > 0;
+            if let Some(run) = self.runs.get_mut(&key).filter(|_| is_unsettled) {
+                run.unsettled.insert(slot);
+            }
+            return;
+        }
+        let alike: Vec<u32> = match task {
+            Some(task) if run.stands_for_all(task) => run
+                .instances
+                .of(task)
+                .iter()
+                .copied()
+                .filter(|&slot| run.ti(slot).state() == TaskState::NoStatus)
+                .collect(),
+            _ => vec![slot],
+        };
+        for slot in alike {
+            let Some(run) = self.runs.get(&key) else { return };
+            if run.ti(slot).state() != TaskState::NoStatus {
+                continue;
+            }
+            let mut of_item = match &outlook {
+                Outlook::Runs => mapped(run, slot, self.config.max_map_length),
+                same => same.clone(),
+            };
+            if let Outlook::Expands(count) = of_item {
+                if self.expand(step, key, slot, count) {
+                    // All its instances are looked at again.
+                    return;
+                }
+                let Some(run) = self.runs.get(&key) else { return };
+                of_item = mapped(run, slot, self.config.max_map_length);
+            }
+            self.follow(step, key, slot, of_item);
+        }
+    }
+
+    /// Does what was found for one instance.
+    fn follow(&mut self, step: &mut Step, key: RunKey, slot: u32, outlook: Outlook) {
+        let Some(run) = self.runs.get(&key) else { return };
         if self.held_by_past(run, slot, &outlook).is_some() {
             if let Some(run) = self.runs.get_mut(&key) {
                 run.waiting_for_past.insert(slot);
@@ -44,13 +99,10 @@ impl Engine {
             }
             return;
         }
+        let now = step.now;
         match outlook {
-            Outlook::Waits => {
-                let is_unsettled = run.ti(slot).up.done() > 0;
-                if let Some(run) = self.runs.get_mut(&key).filter(|_| is_unsettled) {
-                    run.unsettled.insert(slot);
-                }
-            }
+            Outlook::Waits | Outlook::Expands(_) => {}
+            Outlook::Fails(reason) => self.fail_unexpanded(step, key, slot, reason),
             Outlook::Runs => {
                 if let Some(run) = self.runs.get_mut(&key) {
                     run.waiting_for_past.remove(&slot);
@@ -58,21 +110,20 @@ impl Engine {
                 self.schedule(step, key, slot, TaskEvent::RuleMet);
             }
             Outlook::Skipped(reason) => {
-                let now = step.now;
                 self.apply(step, key, slot, TaskEvent::Skipped, |row| {
                     row.end_date = Some(now);
                     row.reason = Some(reason);
                 });
             }
-            Outlook::UpstreamFailed => {
-                let reason = failed_upstream(run, slot);
-                let now = step.now;
+            Outlook::UpstreamFailed(reason) => {
+                let reason = reason.or_else(|| failed_upstream(run, slot));
                 self.apply(step, key, slot, TaskEvent::UpstreamFailed, |row| {
                     row.end_date = Some(now);
                     row.reason = reason;
                 });
             }
-            Outlook::Removed(reason) => {
+            Outlook::Removed => self.remove(step, key, slot),
+            Outlook::Outside(reason) => {
                 self.apply(step, key, slot, TaskEvent::Removed, |row| row.reason = Some(reason));
             }
         }
@@ -94,38 +145,43 @@ impl Engine {
             row.reason = None;
             super::wait::begin_try(row);
         });
+        // Its end in the ideal schedule has moved.
+        if let Some(run) = self.runs.get_mut(&key) {
+            let unsettled = std::mem::take(&mut run.unsettled);
+            step.evaluate.extend(unsettled.into_iter().map(|slot| (key, slot)));
+        }
     }
 }
 
 /// What is to become of the instance of a slot, which has no status.
 pub(super) fn outlook(run: &Run, slot: u32) -> Outlook {
     let (Some(task), Some(node)) = (run.task(slot), run.node(slot)) else { return Outlook::Waits };
-    let ti = run.ti(slot);
+    let counts = run.counts(slot);
     if let Some(reason) = run.outside_dates(task) {
-        return Outlook::Removed(reason);
+        return Outlook::Outside(reason);
     }
     if task.trigger_rule == TriggerRule::Always {
         // It begins with the run: no decision comes before it.
         return Outlook::Runs;
     }
-    if ti.scope_open > 0 {
+    if counts.scope_open > 0 {
         return Outlook::Waits;
     }
     let against: Vec<u32> =
-        node.deciders.iter().copied().filter(|&by| is_against(run, by, slot)).collect();
+        run.related_to(slot, &node.deciders).filter(|&by| is_against(run, by, slot)).collect();
     match verdict(run, slot) {
         Verdict::Skipped if against.is_empty() => {
             Outlook::Skipped(format!("trigger rule {}", task.trigger_rule))
         }
         Verdict::Skipped => skipped_by(run, against[0]),
         // Airflow: a decision also skips what had become upstream_failed.
-        Verdict::UpstreamFailed | Verdict::Removed if ti.deciders_open > 0 => Outlook::Waits,
+        Verdict::UpstreamFailed | Verdict::Removed if counts.deciders_open > 0 => Outlook::Waits,
         Verdict::UpstreamFailed | Verdict::Removed if !against.is_empty() => {
             skipped_by(run, against[0])
         }
-        Verdict::UpstreamFailed => Outlook::UpstreamFailed,
-        Verdict::Removed => Outlook::Removed("its mapped item no longer exists".to_owned()),
-        Verdict::Run if against.is_empty() && ti.deciders_open == 0 => Outlook::Runs,
+        Verdict::UpstreamFailed => Outlook::UpstreamFailed(None),
+        Verdict::Removed => Outlook::Removed,
+        Verdict::Run if against.is_empty() && counts.deciders_open == 0 => Outlook::Runs,
         Verdict::Wait if against.is_empty() => Outlook::Waits,
         verdict => decided_in_time(run, slot, verdict == Verdict::Run, &against),
     }
@@ -135,7 +191,9 @@ pub(super) fn outlook(run: &Run, slot: u32) -> Outlook {
 fn decided_in_time(run: &Run, slot: u32, rule_holds: bool, against: &[u32]) -> Outlook {
     let (Some(task), Some(node)) = (run.task(slot), run.node(slot)) else { return Outlook::Waits };
     let waits_for_all = trigger(task.trigger_rule).is_none();
-    if let Some(&by) = against.iter().find(|by| waits_for_all && node.upstream.contains(by)) {
+    let is_upstream =
+        |by: u32| run.instances.task_of(by).is_some_and(|task| node.upstream.contains(&task));
+    if let Some(&by) = against.iter().find(|&&by| waits_for_all && is_upstream(by)) {
         // It cannot have started before its own upstream ended.
         return skipped_by(run, by);
     }
@@ -145,20 +203,21 @@ fn decided_in_time(run: &Run, slot: u32, rule_holds: bool, against: &[u32]) -> O
         return skipped_by(run, by);
     }
     let too_late = against.iter().all(|&by| ideal.end(by).earliest > start.latest);
-    let open = node.deciders.iter().filter(|&&by| !run.ti(by).state().is_terminal());
-    let none_can_come = open.map(|&by| ideal.earliest_decision(by)).all(|at| at > start.latest);
+    let deciders = run.related_to(slot, &node.deciders);
+    let open = deciders.filter(|&by| !run.ti(by).state().is_terminal());
+    let none_can_come = open.map(|by| ideal.earliest_decision(by)).all(|at| at > start.latest);
     if rule_holds && too_late && none_can_come { Outlook::Runs } else { Outlook::Waits }
 }
 
 /// What a rule says; [`Verdict::Wait`] where something unfinished could have come first.
 fn verdict(run: &Run, slot: u32) -> Verdict {
     let Some(task) = run.task(slot) else { return Verdict::Wait };
-    let ti = run.ti(slot);
+    let counts = run.counts(slot);
     let situation = Situation {
         rule: task.trigger_rule,
-        upstream: &ti.up,
-        setups: &ti.setups,
-        map_index: ti.row().map_index,
+        upstream: &counts.up,
+        setups: &counts.setups,
+        map_index: run.ti(slot).row().map_index,
     };
     match evaluate(&situation) {
         now @ (Verdict::Run | Verdict::Wait) => now,
@@ -168,20 +227,18 @@ fn verdict(run: &Run, slot: u32) -> Verdict {
 }
 
 fn skipped_by(run: &Run, by: u32) -> Outlook {
-    let row = run.ti(by).row();
+    let name = run.name(by);
     let text = match run.node(by).and_then(|node| node.decision) {
-        Some(Decision::Branch) => format!("branch \"{}\" did not choose it", row.task_id),
-        _ => format!("\"{}\" decided not to go on", row.task_id),
+        Some(Decision::Branch) => format!("branch \"{name}\" did not choose it"),
+        _ => format!("\"{name}\" decided not to go on"),
     };
     Outlook::Skipped(text)
 }
 
 fn failed_upstream(run: &Run, slot: u32) -> Option<String> {
     let node = run.node(slot)?;
-    let bad = node.upstream.iter().chain(&node.setups).find_map(|&up| {
-        let state = run.ti(up).state();
-        let bad = matches!(state, TaskState::Failed | TaskState::UpstreamFailed);
-        bad.then(|| (run.ti(up).row().task_id.clone(), state))
-    });
-    bad.map(|(task_id, state)| format!("upstream \"{task_id}\" is {state}"))
+    let bad = run.related_to(slot, &node.upstream).chain(run.related_to(slot, &node.setups));
+    let mut bad = bad.map(|up| (up, run.ti(up).state()));
+    let bad = bad.find(|(_, state)| matches!(state, TaskState::Failed | TaskState::UpstreamFailed));
+    bad.map(|(up, state)| format!("upstream \"{}\" is {state}", run.name(up)))
 }

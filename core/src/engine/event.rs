@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::dag::Dag;
 use crate::ids::{DagId, RunId, TaskId};
+use crate::mapping::Length;
 use crate::operator::Place;
 use crate::record::{
     AssetKey, AttemptKey, BackfillKey, Change, PoolRow, RunKey, RunRow, TiKey, TiRow,
@@ -51,7 +52,7 @@ pub enum Event {
         /// The DAG of its version.
         dag: Arc<Dag>,
     },
-    /// The states of the previous run's task instances, for `depends_on_past`: the answer to
+    /// The states of the previous run's task instances by task and map index, for `depends_on_past`: the answer to
     /// [`Effects::past_wanted`]. What looks back waits for it.
     PastLoaded {
         /// The run that looks back.
@@ -59,7 +60,15 @@ pub enum Event {
         /// The run it looks back to; absent when there is none.
         previous: Option<RunKey>,
         /// The states there.
-        states: BTreeMap<TaskId, TaskState>,
+        states: BTreeMap<(TaskId, i32), TaskState>,
+    },
+    /// How many elements something has that tasks are mapped over: the answer to
+    /// [`Effects::lengths_wanted`]. What is mapped over it waits for it.
+    LengthLoaded {
+        /// What was asked.
+        wanted: LengthWanted,
+        /// The answer.
+        length: Length,
     },
     /// Which runs some dates have: the answer to [`Effects::dates_wanted`]. Nothing else may have
     /// happened between the look at the database and this; runs that are to run again were sent as
@@ -478,6 +487,9 @@ pub struct Effects {
     /// Runs that somebody waits for and that are not in memory, to look up once `changes` are
     /// committed; each is answered by [`Event::RunSeen`].
     pub runs_wanted: Vec<RunWanted>,
+    /// Lengths to look up once `changes` are committed; each is answered by
+    /// [`Event::LengthLoaded`].
+    pub lengths_wanted: Vec<LengthWanted>,
 }
 
 /// A run that somebody waits for.
@@ -487,6 +499,19 @@ pub struct RunWanted {
     pub dag_id: DagId,
     /// Which run of it.
     pub run: WhichRun,
+}
+
+/// How many elements a task gave that others are mapped over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LengthWanted {
+    /// The run.
+    pub run: RunKey,
+    /// The task that gave it.
+    pub task_id: TaskId,
+    /// Under which key.
+    pub key: String,
+    /// How often that task was handed out; an answer to an older question does not count.
+    pub hand_outs: u64,
 }
 
 /// A run with tasks that look back (`depends_on_past`) asks for the run before it: of the same

@@ -10,6 +10,7 @@ use super::evaluate::{Outlook, outlook};
 use super::lane::Lane;
 use super::layout::DECISION_PROFILE;
 use super::lifecycle::{runs_max, seconds_between};
+use super::mapping::mapped;
 use super::past::PastGate;
 use super::run::Run;
 use super::{DagEntry, Engine};
@@ -132,26 +133,35 @@ impl Engine {
     fn why_not_scheduled(&self, run: &Run, slot: u32) -> Vec<Reason> {
         let (Some(task), Some(node)) = (run.task(slot), run.node(slot)) else { return Vec::new() };
         let outlook = outlook(run, slot);
+        if outlook == Outlook::Runs
+            && mapped(run, slot, self.config.max_map_length) == Outlook::Waits
+        {
+            let text = "it waits for the length of what it is expanded over";
+            return vec![Reason::new("mapping", text, json!({ "task_id": task.task_id }))];
+        }
         let past = self.held_by_past(run, slot, &outlook);
         if past.is_some() || outlook == Outlook::Runs {
             return past.map(why_past).into_iter().collect();
         }
-        let open = |code: &'static str, slots: &[u32], what: &str| {
-            slots
-                .iter()
-                .map(|&slot| run.ti(slot).row())
-                .filter(|row| !row.state.is_terminal())
-                .map(|row| {
-                    let text = format!("{what} \"{}\" is {}", row.task_id, row.state);
-                    let operands =
-                        json!({ "task_id": row.task_id, "state": row.state, "ti": row.id });
-                    Reason::new(code, text, operands)
-                })
-                .collect::<Vec<_>>()
+        let open = |code: &'static str, tasks: &[u32], what: &str| {
+            let slots = run.related_to(slot, tasks);
+            let open = slots.filter(|&slot| !run.ti(slot).state().is_terminal());
+            // Of many items only some are named.
+            let named = open.take(HOLDERS_MAX).map(|slot| {
+                let row = run.ti(slot).row();
+                let text = format!("{what} \"{}\" is {}", run.name(slot), row.state);
+                let mut operands =
+                    json!({ "task_id": row.task_id, "state": row.state, "ti": row.id });
+                if row.map_index >= 0 {
+                    operands["map_index"] = json!(row.map_index);
+                }
+                Reason::new(code, text, operands)
+            });
+            named.collect::<Vec<_>>()
         };
         let mut reasons = open("upstream", &node.upstream, "upstream");
-        let indirect = |slots: &[u32]| -> Vec<u32> {
-            slots.iter().copied().filter(|up| !node.upstream.contains(up)).collect()
+        let indirect = |tasks: &[u32]| -> Vec<u32> {
+            tasks.iter().copied().filter(|up| !node.upstream.contains(up)).collect()
         };
         reasons.extend(open("decision", &indirect(&node.deciders), "the decision"));
         reasons.extend(open("setup", &node.setups, "setup"));
@@ -190,6 +200,16 @@ impl Engine {
             let operands =
                 json!({ "active": run.active, "max_active_tasks": dag.max_active_tasks });
             reasons.push(Reason::new("max_active_tasks", text, operands));
+        }
+        if let (Some(most), Some(index)) =
+            (task.max_active_tis_per_dagrun, run.instances.task_of(slot))
+        {
+            let active = run.active_of[index as usize];
+            if active >= most {
+                let text = format!("max_active_tis_per_dagrun {active}/{most} of this task");
+                let operands = json!({ "active": active, "max_active_tis_per_dagrun": most });
+                reasons.push(Reason::new("max_active_tis_per_dagrun", text, operands));
+            }
         }
         if let Some(most) = task.max_active_tis_per_dag {
             let key = (dag.dag_id.clone(), task.task_id.clone());
@@ -255,8 +275,8 @@ impl Engine {
             .filter(|(run, slot)| run.task(*slot).is_some_and(|t| t.pools.contains_key(pool)))
             .take(HOLDERS_MAX)
             .map(|(run, slot)| {
-                let (row, ti) = (run.cell.row(), run.ti(slot).row());
-                format!("{}.{} of {}", row.dag_id, ti.task_id, row.run_id)
+                let row = run.cell.row();
+                format!("{}.{} of {}", row.dag_id, run.name(slot), row.run_id)
             })
             .collect()
     }

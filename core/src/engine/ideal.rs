@@ -55,15 +55,56 @@ pub(super) struct Ideal<'a> {
     run: &'a Run,
     /// When each task instance ends, by slot.
     ends: Vec<Span>,
+    /// When the last of a task's instances ends, by task.
+    lasts: Vec<Span>,
+    /// The earliest that one of them can end, by task.
+    earliest: Vec<u32>,
+}
+
+/// What instances of one task have in common where all look at the same others.
+struct Common {
+    start: Span,
+    decided: Option<Span>,
+    /// Computed for the first that needs it.
+    by_rule: Option<Span>,
 }
 
 impl<'a> Ideal<'a> {
     pub(super) fn of(run: &'a Run) -> Self {
-        let mut ideal = Self { run, ends: vec![Span::from(0); run.tis.len()] };
-        for &slot in &run.layout.order {
-            ideal.ends[slot as usize] = ideal.end_of(slot);
+        let tasks = run.layout.nodes.len();
+        let mut ideal = Self {
+            run,
+            ends: vec![Span::from(0); run.tis.len()],
+            lasts: vec![Span::ZERO; tasks],
+            earliest: vec![0; tasks],
+        };
+        for &task in &run.layout.order {
+            ideal.end_task(task);
         }
         ideal
+    }
+
+    /// When the instances of a task end; those of its upstreams are known.
+    fn end_task(&mut self, task: u32) {
+        let run = self.run;
+        let is_common = run.stands_for_all(task);
+        let mut shared = None;
+        let (mut last, mut earliest) = (Span::ZERO, NEVER);
+        for &slot in run.instances.of(task) {
+            let mut own = None;
+            let common = if is_common { &mut shared } else { &mut own };
+            let common = common.get_or_insert_with(|| Common {
+                start: self.start(slot),
+                decided: self.decided_against(slot),
+                by_rule: None,
+            });
+            let end = self.end_of(slot, common);
+            last = last.later_of(end);
+            earliest = earliest.min(end.earliest);
+            self.ends[slot as usize] = end;
+        }
+        self.lasts[task as usize] = last;
+        self.earliest[task as usize] = earliest;
     }
 
     /// When the instance of a slot ends.
@@ -88,23 +129,46 @@ impl<'a> Ideal<'a> {
             return Span::ZERO;
         }
         let mut start = match trigger(task.trigger_rule) {
-            Some(triggers) => self.first(&node.upstream, triggers),
-            None => self.last(&node.upstream),
+            Some(triggers) => self.first(slot, &node.upstream, triggers),
+            None => self.last(slot, &node.upstream),
         };
-        start = start.later_of(self.last(&node.setups));
+        start = start.later_of(self.last(slot, &node.setups));
         if task.is_teardown {
-            start = start.later_of(self.last(&node.scope));
+            start = start.later_of(self.last(slot, &node.scope));
         }
         start
     }
 
-    fn last(&self, slots: &[u32]) -> Span {
-        slots.iter().fold(Span::ZERO, |last, &slot| last.later_of(self.end(slot)))
+    /// Whether a slot looks at all instances of a task, not at that of its own item.
+    fn looks_at_all(&self, slot: u32, task: u32) -> bool {
+        let own = self.run.instances.task_of(slot);
+        own.is_none_or(|own| !self.run.layout.shares_item(own, task))
+    }
+
+    fn last(&self, slot: u32, tasks: &[u32]) -> Span {
+        tasks.iter().fold(Span::ZERO, |last, &task| {
+            if self.looks_at_all(slot, task) {
+                return last.later_of(self.lasts[task as usize]);
+            }
+            let related = self.run.related(slot, task).iter();
+            related.fold(last, |last, &slot| last.later_of(self.end(slot)))
+        })
+    }
+
+    /// The earliest that something in these tasks can end.
+    fn soonest(&self, slot: u32, tasks: &[u32]) -> Option<u32> {
+        let of_task = |&task: &u32| {
+            if self.looks_at_all(slot, task) {
+                return Some(self.earliest[task as usize]);
+            }
+            self.run.related(slot, task).iter().map(|&slot| self.end(slot).earliest).min()
+        };
+        tasks.iter().filter_map(of_task).min()
     }
 
     /// The first end of those that trigger; the unfinished ones may.
-    fn first(&self, slots: &[u32], triggers: fn(TaskState) -> bool) -> Span {
-        slots.iter().fold(Span::NEVER, |first, &slot| {
+    fn first(&self, slot: u32, tasks: &[u32], triggers: fn(TaskState) -> bool) -> Span {
+        self.run.related_to(slot, tasks).fold(Span::NEVER, |first, slot| {
             let (state, end) = (self.run.ti(slot).state(), self.end(slot));
             if triggers(state) {
                 first.earlier_of(end)
@@ -116,7 +180,7 @@ impl<'a> Ideal<'a> {
         })
     }
 
-    fn end_of(&self, slot: u32) -> Span {
+    fn end_of(&self, slot: u32, common: &mut Common) -> Span {
         let (Some(task), Some(node)) = (self.run.task(slot), self.run.node(slot)) else {
             return Span::ZERO;
         };
@@ -124,26 +188,28 @@ impl<'a> Ideal<'a> {
         // What is before a clear does not count.
         let before = row.max_tries.saturating_sub(task.retries);
         let tries = row.try_number.saturating_sub(before);
-        let decided = self.decided_against(slot);
         match row.state {
             TaskState::NoStatus => {
-                let by_rule = node.upstream.iter().chain(&node.setups);
-                let by_rule = by_rule.map(|&up| self.end(up).earliest).min().unwrap_or(0);
-                let decided = node.deciders.iter().map(|&by| self.earliest_decision(by)).min();
+                let by_rule =
+                    [self.soonest(slot, &node.upstream), self.soonest(slot, &node.setups)];
+                let by_rule = by_rule.into_iter().flatten().min().unwrap_or(0);
+                let deciders = self.run.related_to(slot, &node.deciders);
+                let decided = deciders.map(|by| self.earliest_decision(by)).min();
                 Span::from(by_rule.saturating_add(1).min(decided.unwrap_or(NEVER)))
             }
-            TaskState::Skipped if decided.is_some() => {
-                decided.unwrap_or(Span::NEVER).earlier_of(self.by_rule(slot))
+            TaskState::Skipped if common.decided.is_some() => {
+                let by_rule = *common.by_rule.get_or_insert_with(|| self.by_rule(slot));
+                common.decided.unwrap_or(Span::NEVER).earlier_of(by_rule)
             }
             TaskState::Skipped | TaskState::UpstreamFailed | TaskState::Removed if tries == 0 => {
-                match self.by_rule(slot) {
+                match *common.by_rule.get_or_insert_with(|| self.by_rule(slot)) {
                     // Set by hand.
-                    Span::NEVER => self.last(&node.upstream).plus(1),
+                    Span::NEVER => self.last(slot, &node.upstream).plus(1),
                     end => end,
                 }
             }
-            state if state.is_terminal() => self.start(slot).plus(tries),
-            _ => Span::from(self.start(slot).earliest.saturating_add(tries.max(1))),
+            state if state.is_terminal() => common.start.plus(tries),
+            _ => Span::from(common.start.earliest.saturating_add(tries.max(1))),
         }
     }
 
@@ -153,7 +219,9 @@ impl<'a> Ideal<'a> {
             return if verdict == Verdict::Run { Span::NEVER } else { at.plus(1) };
         }
         let Some(node) = self.run.node(slot) else { return Span::NEVER };
-        let mut ends = node.upstream.iter().chain(&node.setups).map(|&up| self.end(up));
+        let related = self.run.related_to(slot, &node.upstream);
+        let mut ends =
+            related.chain(self.run.related_to(slot, &node.setups)).map(|up| self.end(up));
         if ends.clone().all(|end| end.exact().is_some()) {
             return Span::NEVER;
         }
@@ -165,41 +233,41 @@ impl<'a> Ideal<'a> {
     /// When the first decision against a task instance was made.
     fn decided_against(&self, slot: u32) -> Option<Span> {
         let node = self.run.node(slot)?;
-        let against = node.deciders.iter().filter(|&&by| is_against(self.run, by, slot));
-        against.map(|&by| self.end(by)).reduce(Span::earlier_of)
+        let deciders = self.run.related_to(slot, &node.deciders);
+        let against = deciders.filter(|&by| is_against(self.run, by, slot));
+        against.map(|by| self.end(by)).reduce(Span::earlier_of)
     }
 
     /// The first verdict of a rule in the ideal order of what it waits for, with its time. None
     /// while something unfinished could come before it.
     pub(super) fn replayed(&self, slot: u32) -> Option<(Verdict, Span)> {
         let (task, node) = (self.run.task(slot)?, self.run.node(slot)?);
-        let mut ends = Vec::with_capacity(node.upstream.len() + node.setups.len());
+        let is_setup = |slot: u32| self.run.task(slot).is_some_and(|task| task.is_setup);
+        let mut ends = Vec::new();
         let mut unknown = NEVER;
-        for (&up, is_setup) in node
-            .upstream
-            .iter()
-            .map(|up| (up, false))
-            .chain(node.setups.iter().map(|up| (up, true)))
-        {
+        let mut upstream = Upstream::default();
+        let mut setups = Setups::default();
+        let direct = self.run.related_to(slot, &node.upstream).map(|up| (up, false));
+        let above = self.run.related_to(slot, &node.setups).map(|up| (up, true));
+        for (up, is_above) in direct.chain(above) {
+            if is_above {
+                setups.total += 1;
+            } else {
+                upstream.add(TaskState::NoStatus, is_setup(up));
+            }
             let state = self.run.ti(up).state();
             match self.end(up).exact().filter(|_| state.is_terminal()) {
-                Some(at) => ends.push((at, is_setup, up, state)),
+                Some(at) => ends.push((at, is_above, up, state)),
                 None => unknown = unknown.min(self.end(up).earliest),
             }
         }
-        ends.sort_unstable_by_key(|&(at, is_setup, up, _)| (at, is_setup, up));
-        let mut upstream = Upstream::default();
-        for &up in &node.upstream {
-            upstream.add(TaskState::NoStatus, self.run.layout.task(up).is_setup);
-        }
-        let total = u32::try_from(node.setups.len()).unwrap_or(NEVER);
-        let mut setups = Setups { total, ..Setups::default() };
+        ends.sort_unstable_by_key(|&(at, is_above, up, _)| (at, is_above, up));
         let mut rest = ends.iter().peekable();
-        while let Some(&(at, is_setup, up, state)) = rest.next() {
-            if is_setup {
+        while let Some(&(at, is_above, up, state)) = rest.next() {
+            if is_above {
                 setups.finish(state);
             } else {
-                upstream.finish(state, self.run.layout.task(up).is_setup);
+                upstream.finish(state, is_setup(up));
             }
             if rest.peek().is_some_and(|next| next.0 == at) {
                 continue;
@@ -230,7 +298,10 @@ pub(super) fn is_against(run: &Run, by: u32, slot: u32) -> bool {
         && match &row.skip_memory {
             Some(SkipMemory::Followed(ids)) => {
                 !ids.contains(task_id)
-                    && run.node(by).is_some_and(|node| node.downstream.contains(&slot))
+                    && run
+                        .node(by)
+                        .zip(run.instances.task_of(slot))
+                        .is_some_and(|(node, task)| node.downstream.contains(&task))
             }
             Some(SkipMemory::Skipped(ids)) => ids.contains(task_id),
             None => false,

@@ -1,13 +1,15 @@
-//! What follows from one version of a DAG once and for all: neighbours, leaves, who may skip whom.
+//! What follows from one version of a DAG once and for all: neighbours, leaves, who may skip whom,
+//! what is mapped over what.
 //!
-//! Made when a version is first used and shared by its runs, so that no step walks a graph. Must
-//! not know any run.
+//! Made when a version is first used and shared by its runs, so that no step walks a graph. All of
+//! it is by task; which instances a mapped task has, only its run knows. Must not know any run.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::dag::{Dag, Task, TaskIndex};
 use crate::ids::TaskId;
+use crate::mapping::{Mapping, Source};
 use crate::operator::{Place, approval};
 use crate::record::VersionKey;
 
@@ -24,6 +26,10 @@ pub(super) struct Layout {
     pub(super) nodes: Vec<Node>,
     index: HashMap<TaskId, u32>,
     pub(super) profiles: Vec<Profile>,
+    /// What is expanded together.
+    pub(super) units: Vec<Unit>,
+    /// What units are expanded over, each once.
+    pub(super) sources: Vec<MapSource>,
     /// Whether some task has `depends_on_past` or `wait_for_downstream`.
     pub(super) looks_back: bool,
 }
@@ -53,6 +59,28 @@ pub(super) struct Node {
     pub(super) decision: Option<Decision>,
     /// Whether it succeeds without anybody doing anything.
     pub(super) is_instant: bool,
+    /// Its place in [`Layout::units`], if it is mapped.
+    pub(super) unit: Option<u32>,
+    /// The mapped task group that it is in, by unit: instances of one item belong together.
+    pub(super) scope_unit: Option<u32>,
+    /// Whether some unit is expanded over what it gives.
+    pub(super) is_source: bool,
+    /// Whether all its instances look at the same others: it has no neighbour in its mapped group.
+    pub(super) is_uniform: bool,
+}
+
+/// Mapped tasks that are expanded together: one, or all of a mapped group.
+#[derive(Debug)]
+pub(super) struct Unit {
+    pub(super) mapping: Arc<Mapping>,
+    pub(super) tasks: Vec<u32>,
+}
+
+/// A task over whose output some unit is expanded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct MapSource {
+    pub(super) task: u32,
+    pub(super) key: String,
 }
 
 /// A task that may skip others.
@@ -73,6 +101,8 @@ pub(super) struct Profile {
     pub(super) pools: Vec<(String, u32)>,
     /// The task, when it has `max_active_tis_per_dag`.
     pub(super) limited: Option<TaskId>,
+    /// The task, when it has `max_active_tis_per_dagrun`.
+    pub(super) limited_in_run: Option<TaskId>,
 }
 
 /// The profile of what is decided in the scheduler: it passes no limits.
@@ -85,15 +115,22 @@ impl Layout {
         link_decisions(&graph, &mut nodes);
         link_setups(&graph, &mut nodes);
         mark_leaves(&dag, &mut nodes);
-        let mut profiles = vec![Profile { pools: Vec::new(), limited: None }];
+        let none = Profile { pools: Vec::new(), limited: None, limited_in_run: None };
+        let mut profiles = vec![none];
         for (node, task) in nodes.iter_mut().zip(&dag.tasks) {
             node.profile = profile_of(task, &mut profiles);
         }
-        let index = dag.tasks.iter().enumerate().map(|(i, t)| (t.task_id.clone(), key(i)));
+        let index: HashMap<TaskId, u32> =
+            dag.tasks.iter().enumerate().map(|(i, t)| (t.task_id.clone(), key(i))).collect();
+        let units = units(&dag, &mut nodes);
+        let sources = sources(&units, &index, &mut nodes);
+        mark_uniform(&mut nodes);
         Self {
             version,
             file,
-            index: index.collect(),
+            index,
+            units,
+            sources,
             looks_back: dag.tasks.iter().any(|t| t.depends_on_past || t.wait_for_downstream),
             order: order(&nodes),
             nodes,
@@ -113,6 +150,18 @@ impl Layout {
 
     pub(super) fn node(&self, index: u32) -> &Node {
         &self.nodes[index as usize]
+    }
+
+    /// Whether the instances of two tasks belong together item by item: they are in the same
+    /// mapped task group.
+    pub(super) fn shares_item(&self, one: u32, other: u32) -> bool {
+        let unit = self.node(one).scope_unit;
+        unit.is_some() && unit == self.node(other).scope_unit
+    }
+
+    /// The unit of a task, if it is mapped.
+    pub(super) fn unit_of(&self, task: u32) -> Option<&Unit> {
+        self.units.get(self.node(task).unit? as usize)
     }
 
     /// The tasks below `from`, themselves not among them unless below another of them; ascending.
@@ -289,6 +338,53 @@ fn mark_leaves(dag: &Dag, nodes: &mut [Node]) {
     }
 }
 
+/// What is expanded together, noted at the tasks.
+fn units(dag: &Dag, nodes: &mut [Node]) -> Vec<Unit> {
+    let mut units: Vec<Unit> = Vec::new();
+    let mut groups: HashMap<&str, u32> = HashMap::new();
+    for (index, task) in dag.tasks.iter().enumerate() {
+        let Some(mapping) = &task.mapping else { continue };
+        let fresh = key(units.len());
+        let group = mapping.group.as_ref().map(|group| group.id.as_str());
+        let at = group.map_or(fresh, |group| *groups.entry(group).or_insert(fresh));
+        match units.get_mut(at as usize) {
+            Some(unit) => unit.tasks.push(key(index)),
+            None => units.push(Unit { mapping: Arc::clone(mapping), tasks: vec![key(index)] }),
+        }
+        nodes[index].unit = Some(at);
+        nodes[index].scope_unit = group.map(|_| at);
+    }
+    units
+}
+
+/// What units are expanded over, noted at the tasks that give it.
+fn sources(units: &[Unit], index: &HashMap<TaskId, u32>, nodes: &mut [Node]) -> Vec<MapSource> {
+    let mut found: Vec<MapSource> = Vec::new();
+    for source in units.iter().flat_map(|unit| unit.mapping.sources()) {
+        let Source::XCom { task_id, key } = source else { continue };
+        let Some(&task) = index.get(task_id) else { continue };
+        let source = MapSource { task, key: key.clone() };
+        if !found.contains(&source) {
+            nodes[task as usize].is_source = true;
+            found.push(source);
+        }
+    }
+    found
+}
+
+fn mark_uniform(nodes: &mut [Node]) {
+    let is_uniform = |node: &Node| {
+        let related = [&node.upstream, &node.deciders, &node.setups, &node.scope];
+        let mut related = related.into_iter().flatten();
+        let unit = node.scope_unit;
+        unit.is_none() || related.all(|&other| nodes[other as usize].scope_unit != unit)
+    };
+    let uniform: Vec<bool> = nodes.iter().map(is_uniform).collect();
+    for (node, is_uniform) in nodes.iter_mut().zip(uniform) {
+        node.is_uniform = is_uniform;
+    }
+}
+
 fn profile_of(task: &Task, profiles: &mut Vec<Profile>) -> u16 {
     if task.place == Place::Scheduler {
         return DECISION_PROFILE;
@@ -296,6 +392,7 @@ fn profile_of(task: &Task, profiles: &mut Vec<Profile>) -> u16 {
     let profile = Profile {
         pools: task.pools.iter().map(|(name, &slots)| (name.clone(), slots)).collect(),
         limited: task.max_active_tis_per_dag.map(|_| task.task_id.clone()),
+        limited_in_run: task.max_active_tis_per_dagrun.map(|_| task.task_id.clone()),
     };
     // The first is the decisions' own, even if a task has no pool.
     let found = profiles.iter().skip(1).position(|known| *known == profile).map(|at| at + 1);

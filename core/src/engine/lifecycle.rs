@@ -38,6 +38,9 @@ impl Engine {
             row.reason = None;
         });
         self.open_gate(key, &Gate::Closed);
+        if let Some(run) = self.runs.get_mut(&key) {
+            run.forget_lengths();
+        }
         step.recount.insert(key);
     }
 
@@ -52,7 +55,7 @@ impl Engine {
                 None => self.end_run(step, key, RunEvent::Succeeded, None),
                 Some(reason) => self.end_run(step, key, RunEvent::Failed, Some(reason)),
             }
-        } else if run.live == 0 && run.waiting_for_past.is_empty() {
+        } else if run.live == 0 && run.waiting_for_past.is_empty() && !run.asks_lengths() {
             let stuck: Vec<&str> = run
                 .tis
                 .iter()
@@ -123,8 +126,7 @@ impl Engine {
     /// still run (Airflow: `_stop_remaining_tasks`).
     pub(super) fn stop_the_rest(&mut self, step: &mut Step, key: RunKey, failed: u32) {
         let Some(run) = self.runs.get(&key) else { return };
-        let reason =
-            format!("\"{}\" failed and the DAG is fail_fast", run.ti(failed).row().task_id);
+        let reason = format!("\"{}\" failed and the DAG is fail_fast", run.name(failed));
         for slot in run.slots() {
             let Some(run) = self.runs.get(&key) else { return };
             if run.task(slot).is_none_or(|task| task.is_teardown) {
@@ -204,9 +206,9 @@ fn failed_leaves(run: &Run) -> Option<String> {
     let bad: Vec<String> = run
         .slots()
         .filter(|&slot| run.node(slot).is_some_and(|node| node.is_leaf))
-        .map(|slot| run.ti(slot).row())
-        .filter(|row| matches!(row.state, TaskState::Failed | TaskState::UpstreamFailed))
-        .map(|row| format!("\"{}\" is {}", row.task_id, row.state))
+        .map(|slot| (slot, run.ti(slot).state()))
+        .filter(|(_, state)| matches!(state, TaskState::Failed | TaskState::UpstreamFailed))
+        .map(|(slot, state)| format!("\"{}\" is {state}", run.name(slot)))
         .collect();
     let more = bad.len().saturating_sub(3);
     match bad.len() {

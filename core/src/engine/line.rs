@@ -31,8 +31,9 @@ pub(super) struct Rank {
     /// Microseconds of the logical date, or of `run_after` where there is none.
     pub(super) date: i64,
     pub(super) run: RunKey,
-    pub(super) slot: u32,
+    pub(super) task: u32,
     pub(super) map_index: i32,
+    pub(super) slot: u32,
     pub(super) ti: TiKey,
 }
 
@@ -52,6 +53,8 @@ pub(super) enum Gate {
     Closed,
     /// `max_active_tasks` of its run.
     Tasks,
+    /// `max_active_tis_per_dagrun` of its task.
+    RunLimit(TaskId),
     /// `max_active_tis_per_dag` of its task.
     Limit(DagId, TaskId),
     /// A pool without enough free slots, or one that does not exist.
@@ -138,7 +141,7 @@ impl Lines {
     /// The line of a shared gate; the gates of a single run have none.
     pub(super) fn waiting(&mut self, gate: &Gate) -> Option<&mut Waiting> {
         match gate {
-            Gate::Closed | Gate::Tasks => None,
+            Gate::Closed | Gate::Tasks | Gate::RunLimit(_) => None,
             Gate::Limit(dag, task) => {
                 Some(&mut self.limits.entry((dag.clone(), task.clone())).or_default().waiting)
             }

@@ -98,7 +98,7 @@ impl Engine {
             Arc::new(Layout::new(row.version, file.unwrap_or_default(), dag))
         });
         let is_ended = row.state.is_terminal();
-        let run = assemble(row, tis, &layout, &mut self.last);
+        let run = assemble(row, tis, &layout, &mut self.last, self.config.max_map_length);
         self.insert_run(run);
         self.enter_run(step, key);
         self.unreadable.remove(&key);

@@ -46,26 +46,42 @@ impl Engine {
         if is_first || !(task.depends_on_past || task.wait_for_downstream) {
             return None;
         }
-        let state_there = |task_id: &TaskId| match &run.past {
-            Past::Ended { states, .. } => states.get(task_id).copied(),
-            Past::Live(key) => {
-                let previous = self.runs.get(key)?;
-                let slot = previous.layout.find(task_id.as_str())?;
-                Some(previous.ti(slot).state())
-            }
-            Past::Unknown | Past::None => None,
-        };
         if run.past == Past::Unknown {
             return Some(PastGate::Unknown);
         }
+        let index = run.ti(slot).row().map_index;
+        if let Some(gate) = not_well(&task.task_id, self.states_there(run, &task.task_id), |of| {
+            of == index || of < 0
+        }) {
+            return Some(gate);
+        }
         let below = run.node(slot).map(|node| node.downstream.as_slice()).unwrap_or_default();
-        let below = below.iter().filter(|_| task.wait_for_downstream);
-        let below = below.map(|&down| &run.layout.task(down).task_id);
-        std::iter::once(&task.task_id).chain(below).find_map(|task_id| {
-            let state = state_there(task_id)?;
-            let is_well = matches!(state, TaskState::Success | TaskState::Skipped);
-            (!is_well).then(|| PastGate::State(task_id.clone(), state))
+        let mut below = below.iter().filter(|_| task.wait_for_downstream);
+        below.find_map(|&down| {
+            let task_id = &run.layout.task(down).task_id;
+            let same_item =
+                run.instances.task_of(slot).is_some_and(|own| run.layout.shares_item(own, down));
+            not_well(task_id, self.states_there(run, task_id), |of| {
+                !same_item || of == index || of < 0
+            })
         })
+    }
+
+    /// The states of a task's instances in the previous run, by item.
+    fn states_there(&self, run: &Run, task_id: &TaskId) -> Vec<(i32, TaskState)> {
+        match &run.past {
+            Past::Ended { states, .. } => {
+                let (first, last) = ((task_id.clone(), i32::MIN), (task_id.clone(), i32::MAX));
+                states.range(first..=last).map(|((_, index), state)| (*index, *state)).collect()
+            }
+            Past::Live(key) => {
+                let Some(previous) = self.runs.get(key) else { return Vec::new() };
+                let Some(task) = previous.layout.find(task_id.as_str()) else { return Vec::new() };
+                let rows = previous.instances.of(task).iter().map(|&slot| previous.ti(slot).row());
+                rows.map(|row| (row.map_index, row.state)).collect()
+            }
+            Past::Unknown | Past::None => Vec::new(),
+        }
     }
 
     /// Has the previous run looked up.
@@ -115,7 +131,7 @@ impl Engine {
         step: &mut Step,
         key: RunKey,
         previous: Option<RunKey>,
-        states: BTreeMap<TaskId, TaskState>,
+        states: BTreeMap<(TaskId, i32), TaskState>,
     ) {
         let is_live = previous.is_some_and(|previous| self.runs.contains_key(&previous));
         let Some(run) = self.runs.get_mut(&key) else { return };
@@ -142,9 +158,10 @@ impl Engine {
                 continue;
             }
             let Some(here) = successor.layout.find(task_id.as_str()) else { continue };
-            step.evaluate.push_back((other, here));
             let above = &successor.layout.node(here).upstream;
-            step.evaluate.extend(above.iter().map(|&up| (other, up)));
+            let tasks = std::iter::once(here).chain(above.iter().copied());
+            let slots = tasks.flat_map(|task| successor.instances.of(task));
+            step.evaluate.extend(slots.map(|&slot| (other, slot)));
         }
     }
 
@@ -157,4 +174,18 @@ impl Engine {
             }
         }
     }
+}
+
+/// The first of some instances of a task that was neither successful nor skipped. What vanished
+/// holds nobody back.
+fn not_well(
+    task_id: &TaskId,
+    states: Vec<(i32, TaskState)>,
+    counts: impl Fn(i32) -> bool,
+) -> Option<PastGate> {
+    let bad = states.into_iter().find(|(index, state)| {
+        let is_well = matches!(state, TaskState::Success | TaskState::Skipped | TaskState::Removed);
+        counts(*index) && !is_well
+    });
+    bad.map(|(_, state)| PastGate::State(task_id.clone(), state))
 }

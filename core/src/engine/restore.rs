@@ -124,7 +124,7 @@ impl Engine {
     fn restore_run(&mut self, step: &mut Step, row: RunRow, tis: Vec<TiRow>, layout: &Arc<Layout>) {
         let key = row.id;
         let lane = self.lane_mut(&row.dag_id).and_then(|lane| lane.place_of_run(key));
-        let mut run = assemble(row, tis, layout, &mut self.last);
+        let mut run = assemble(row, tis, layout, &mut self.last, self.config.max_map_length);
         run.in_lane = lane;
         self.insert_run(run);
         self.enter_run(step, key);

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::lane::InLane;
 use super::layout::{DECISION_PROFILE, Layout, Node};
 use super::line::{self, Gate, Rank};
+use super::mapping::{Instances, Known};
 use super::transition::{DagRun, TaskInstance};
 use crate::dag::Task;
 use crate::ids::TaskId;
@@ -27,8 +28,19 @@ pub const SCHEDULER: &str = "scheduler";
 pub(super) struct Run {
     pub(super) cell: DagRun,
     pub(super) layout: Arc<Layout>,
-    /// By task index of the layout; behind those, instances whose task is gone.
+    /// The first instance of every task by task index; behind those, in the order of their
+    /// numbers, further instances of mapped tasks and instances whose task is gone.
     pub(super) tis: Vec<Ti>,
+    /// Which instances belong to which task.
+    pub(super) instances: Instances,
+    /// What all instances of a task count alike, by task index.
+    pub(super) shared: Vec<Counts>,
+    /// Attempts with workers by task index, for `max_active_tis_per_dagrun`.
+    pub(super) active_of: Vec<u32>,
+    /// What is known of what units are expanded over, by source of the layout.
+    pub(super) lengths: Vec<Known>,
+    /// Whether the instances of a unit are those of the lengths known, by unit.
+    pub(super) revised: Vec<bool>,
     /// Not terminal.
     pub(super) unfinished: u32,
     /// Neither terminal nor without status: something will happen to them by itself.
@@ -55,16 +67,34 @@ pub(super) struct Run {
 #[cfg_attr(test, derive(Clone))]
 pub(super) struct Ti {
     pub(super) cell: TaskInstance,
+    /// What it alone counts: the instances of its own item.
+    pub(super) own: Counts,
+    /// What the database has, when the row was changed in this step.
+    pub(super) before: Option<Stored>,
+    /// Not in the database yet.
+    pub(super) is_new: bool,
+}
+
+/// What a trigger rule looks at, counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Counts {
     pub(super) up: Upstream,
     pub(super) setups: Setups,
     /// Decision tasks that may skip it and have not ended.
     pub(super) deciders_open: u32,
     /// For a teardown: unfinished tasks in its scope.
     pub(super) scope_open: u32,
-    /// What the database has, when the row was changed in this step.
-    pub(super) before: Option<Stored>,
-    /// Not in the database yet.
-    pub(super) is_new: bool,
+}
+
+impl Counts {
+    pub(super) const fn and(&self, other: &Self) -> Self {
+        Self {
+            up: self.up.and(&other.up),
+            setups: self.setups.and(&other.setups),
+            deciders_open: self.deciders_open + other.deciders_open,
+            scope_open: self.scope_open + other.scope_open,
+        }
+    }
 }
 
 /// What a compare-and-set of a task instance's row compares.
@@ -94,20 +124,12 @@ pub(super) enum Past {
     /// It is in memory.
     Live(RunKey),
     /// It ended with these states.
-    Ended { previous: Option<RunKey>, states: BTreeMap<TaskId, TaskState> },
+    Ended { previous: Option<RunKey>, states: BTreeMap<(TaskId, i32), TaskState> },
 }
 
 impl Ti {
     pub(super) fn new(row: TiRow, is_new: bool) -> Self {
-        Self {
-            cell: TaskInstance::new(row),
-            up: Upstream::default(),
-            setups: Setups::default(),
-            deciders_open: 0,
-            scope_open: 0,
-            before: None,
-            is_new,
-        }
+        Self { cell: TaskInstance::new(row), own: Counts::default(), before: None, is_new }
     }
 
     pub(super) fn row(&self) -> &TiRow {
@@ -153,11 +175,72 @@ impl Run {
 
     /// The task of a slot, unless it is gone from the DAG.
     pub(super) fn task(&self, slot: u32) -> Option<&Task> {
-        self.layout.dag.tasks.get(slot as usize)
+        Some(self.layout.task(self.instances.task_of(slot)?))
     }
 
     pub(super) fn node(&self, slot: u32) -> Option<&Node> {
-        self.layout.nodes.get(slot as usize)
+        Some(self.layout.node(self.instances.task_of(slot)?))
+    }
+
+    /// The instances of `task` that the instance of `slot` looks at: all, or within a mapped group
+    /// the one of the same item (Airflow: `get_relevant_upstream_map_indexes`).
+    pub(super) fn related(&self, slot: u32, task: u32) -> &[u32] {
+        let all = self.instances.of(task);
+        let index = self.ti(slot).row().map_index;
+        match self.instances.task_of(slot) {
+            Some(own) if index >= 0 && self.layout.shares_item(own, task) => {
+                match self.instances.place(&self.tis, task, index) {
+                    Some(place) => &all[place..=place],
+                    // The task was not expanded with the others.
+                    None => match all.first() {
+                        Some(first) if self.ti(*first).row().map_index < 0 => &all[..1],
+                        _ => &[],
+                    },
+                }
+            }
+            _ => all,
+        }
+    }
+
+    /// Every instance of some tasks that the instance of a slot looks at.
+    pub(super) fn related_to<'a>(
+        &'a self,
+        slot: u32,
+        tasks: &'a [u32],
+    ) -> impl Iterator<Item = u32> + Clone + 'a {
+        tasks.iter().flat_map(move |&task| self.related(slot, task).iter().copied())
+    }
+
+    /// What the rule of a slot looks at.
+    pub(super) fn counts(&self, slot: u32) -> Counts {
+        let own = &self.ti(slot).own;
+        match self.instances.task_of(slot) {
+            Some(task) => self.shared[task as usize].and(own),
+            None => *own,
+        }
+    }
+
+    /// The undecided instances of a task that are to be looked at when what all of them count has
+    /// changed: one stands for all where they cannot differ.
+    pub(super) fn undecided(&self, task: u32) -> impl Iterator<Item = u32> + '_ {
+        let most = if self.stands_for_all(task) { 1 } else { usize::MAX };
+        let all = self.instances.of(task).iter().copied();
+        all.filter(|&slot| self.ti(slot).state() == TaskState::NoStatus).take(most)
+    }
+
+    /// Whether what the rule says about one instance of a task holds for all of them. What was
+    /// removed upstream removes by index (see `trigger_rule`).
+    pub(super) fn stands_for_all(&self, task: u32) -> bool {
+        self.layout.node(task).is_uniform && self.shared[task as usize].up.removed == 0
+    }
+
+    /// `task`, or `task[3]` for a mapped instance.
+    pub(super) fn name(&self, slot: u32) -> String {
+        let row = self.ti(slot).row();
+        match row.map_index {
+            ..0 => row.task_id.to_string(),
+            index => format!("{}[{index}]", row.task_id),
+        }
     }
 
     pub(super) fn ti(&self, slot: u32) -> &Ti {
@@ -210,6 +293,7 @@ impl Run {
             weight: -i64::from(ti.priority_weight),
             date: run.logical_date.unwrap_or(run.run_after).as_microsecond(),
             run: run.id,
+            task: self.instances.task_of(slot).unwrap_or(u32::MAX),
             slot,
             map_index: ti.map_index,
             ti: ti.id,
@@ -225,43 +309,79 @@ impl Run {
     /// Counts everything again from the states.
     pub(super) fn recount(&mut self) {
         let layout = Arc::clone(&self.layout);
-        let states: Vec<TaskState> = self.tis.iter().map(Ti::state).collect();
-        for (slot, node) in layout.nodes.iter().enumerate() {
-            let open = |tasks: &[u32]| {
-                let open = tasks.iter().filter(|&&task| !states[task as usize].is_terminal());
-                u32::try_from(open.count()).unwrap_or(u32::MAX)
-            };
-            let mut up = Upstream::default();
-            for &upstream in &node.upstream {
-                up.add(states[upstream as usize], layout.task(upstream).is_setup);
+        let ended: Vec<Ended> = (0..layout.nodes.len())
+            .map(|task| Ended::of(self, u32::try_from(task).unwrap_or(u32::MAX)))
+            .collect();
+        let mut shared = vec![Counts::default(); layout.nodes.len()];
+        let mut own = vec![Counts::default(); self.tis.len()];
+        for (index, node) in layout.nodes.iter().enumerate() {
+            let task = u32::try_from(index).unwrap_or(u32::MAX);
+            let lists: [(&[u32], fn(&mut Counts, &Ended)); 4] = [
+                (&node.upstream, |counts, ended| counts.up = counts.up.and(&ended.up)),
+                (&node.setups, |counts, ended| counts.setups = counts.setups.and(&ended.setups)),
+                (&node.deciders, |counts, ended| counts.deciders_open += ended.open),
+                (&node.scope, |counts, ended| counts.scope_open += ended.open),
+            ];
+            for (others, count) in lists {
+                for &other in others {
+                    if !layout.shares_item(task, other) {
+                        count(&mut shared[index], &ended[other as usize]);
+                        continue;
+                    }
+                    let is_setup = layout.task(other).is_setup;
+                    for &slot in self.instances.of(task) {
+                        let one = Ended::of_slots(self, self.related(slot, other), is_setup);
+                        count(&mut own[slot as usize], &one);
+                    }
+                }
             }
-            let mut setups = Setups {
-                total: u32::try_from(node.setups.len()).unwrap_or(u32::MAX),
-                ..Setups::default()
-            };
-            for &setup in &node.setups {
-                setups.finish(states[setup as usize]);
-            }
-            let ti = &mut self.tis[slot];
-            ti.up = up;
-            ti.setups = setups;
-            ti.deciders_open = open(&node.deciders);
-            ti.scope_open = open(&node.scope);
         }
-        let count = |test: fn(&TaskState) -> bool| {
-            u32::try_from(states.iter().filter(|state| test(state)).count()).unwrap_or(u32::MAX)
+        self.shared = shared;
+        for (ti, own) in self.tis.iter_mut().zip(own) {
+            ti.own = own;
+        }
+        let count = |test: fn(TaskState) -> bool| {
+            let found = self.tis.iter().filter(|ti| test(ti.state())).count();
+            u32::try_from(found).unwrap_or(u32::MAX)
         };
         self.unfinished = count(|state| !state.is_terminal());
-        self.live = count(|state| is_live(*state));
+        self.live = count(is_live);
     }
 
-    /// The states of all instances by task, for a later run that looks back.
-    pub(super) fn states(&self) -> BTreeMap<TaskId, TaskState> {
-        self.tis.iter().map(|ti| (ti.row().task_id.clone(), ti.state())).collect()
+    /// The states of all instances by task and item, for a later run that looks back.
+    pub(super) fn states(&self) -> BTreeMap<(TaskId, i32), TaskState> {
+        let rows = self.tis.iter().map(Ti::row);
+        rows.map(|row| ((row.task_id.clone(), row.map_index), row.state)).collect()
     }
 
     pub(super) fn key_of(&self, slot: u32) -> TiKey {
         self.ti(slot).row().id
+    }
+}
+
+/// How some instances of one task ended.
+struct Ended {
+    up: Upstream,
+    setups: Setups,
+    /// Unfinished ones.
+    open: u32,
+}
+
+impl Ended {
+    fn of(run: &Run, task: u32) -> Self {
+        Self::of_slots(run, run.instances.of(task), run.layout.task(task).is_setup)
+    }
+
+    fn of_slots(run: &Run, slots: &[u32], is_setup: bool) -> Self {
+        let mut ended = Self { up: Upstream::default(), setups: Setups::default(), open: 0 };
+        for &slot in slots {
+            let state = run.ti(slot).state();
+            ended.up.add(state, is_setup);
+            ended.setups.total += 1;
+            ended.setups.finish(state);
+            ended.open += u32::from(!state.is_terminal());
+        }
+        ended
     }
 }
 

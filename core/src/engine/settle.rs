@@ -2,8 +2,6 @@
 //!
 //! The order of the work lists is fixed, so that the same events give the same effects.
 
-use std::sync::Arc;
-
 use super::Engine;
 use super::step::Step;
 use super::transition::TaskEvent;
@@ -92,10 +90,11 @@ impl Engine {
         let Some(run) = self.runs.get_mut(&key) else { return };
         run.recount();
         run.waiting_for_past.clear();
-        let layout = Arc::clone(&run.layout);
-        let undecided = (0..layout.nodes.len()).filter_map(|slot| u32::try_from(slot).ok());
-        let undecided = undecided.filter(|&slot| run.ti(slot).state() == TaskState::NoStatus);
-        step.evaluate.extend(undecided.map(|slot| (key, slot)));
+        run.unsettled.clear();
+        for task in (0..run.layout.nodes.len()).filter_map(|task| u32::try_from(task).ok()) {
+            step.evaluate.extend(run.undecided(task).map(|slot| (key, slot)));
+        }
+        self.review_sources(step, key);
         step.check.insert(key);
     }
 }

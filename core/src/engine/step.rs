@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Engine;
-use super::event::{DatesWanted, Effects, PastWanted, Refusal, RunWanted};
+use super::event::{DatesWanted, Effects, LengthWanted, PastWanted, Refusal, RunWanted};
 use crate::ids::DagId;
 use crate::record::{AssetKey, AttemptKey, Change, EventRow, RunKey, TiKey, VersionRow};
 use crate::wire::Kill;
@@ -31,6 +31,7 @@ pub(super) struct Step {
     /// DAGs whose backfill's row changed.
     pub(super) backfills: BTreeSet<DagId>,
     pub(super) runs_wanted: BTreeSet<RunWanted>,
+    pub(super) lengths_wanted: Vec<LengthWanted>,
     pub(super) assigned: Option<AttemptKey>,
     pub(super) answer: Option<Result<Value, Refusal>>,
     pub(super) fenced: bool,
@@ -69,6 +70,7 @@ impl Step {
             free: BTreeSet::new(),
             backfills: BTreeSet::new(),
             runs_wanted: BTreeSet::new(),
+            lengths_wanted: Vec::new(),
             assigned: None,
             answer: None,
             fenced: false,
@@ -177,6 +179,7 @@ impl Engine {
             past_wanted: step.past_wanted,
             dates_wanted: step.dates_wanted,
             runs_wanted: step.runs_wanted.into_iter().collect(),
+            lengths_wanted: step.lengths_wanted,
         }
     }
 }

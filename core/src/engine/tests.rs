@@ -5,6 +5,7 @@ mod backfill;
 mod clears;
 mod keys;
 mod limits;
+mod mapping;
 mod outcomes;
 mod random;
 mod rows;

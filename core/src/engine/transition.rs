@@ -138,7 +138,8 @@ pub fn next_task_state(state: TaskState, event: TaskEvent) -> Result<TaskState, 
         (S::Scheduled, E::Admitted) => S::Queued,
         (S::Queued, E::Assigned) => S::Running,
         (S::Running, E::Succeeded) => S::Success,
-        (S::Running, E::Failed) => S::Failed,
+        // Without an attempt: a mapped task that cannot be expanded.
+        (S::Running | S::NoStatus, E::Failed) => S::Failed,
         (S::Running | S::UpForReschedule | S::Deferred | S::AwaitingInput, E::WillRetry) => {
             S::UpForRetry
         }

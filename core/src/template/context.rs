@@ -49,6 +49,8 @@ pub struct TemplateContext {
     pub max_tries: u32,
     /// The index of a mapped task instance; -1 when it is not mapped.
     pub map_index: i64,
+    /// The tasks of its mapped task group: `xcom('sibling')` means that of the same item.
+    pub siblings: Vec<String>,
     /// The mapped instance's label.
     pub map_index_label: Option<String>,
     /// The DAG's `macros`: name → template text. One that is a single `{{ … }}` keeps its type.

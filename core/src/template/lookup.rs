@@ -31,6 +31,22 @@ pub enum Lookup {
         /// Whether earlier runs may answer.
         include_prior_dates: bool,
     },
+    /// One element of what a mapped task is expanded over (see [`crate::mapping`]).
+    Element {
+        /// The task that gave the list or map.
+        task_id: String,
+        /// Its key.
+        key: String,
+        /// The element's place, from 0.
+        index: u32,
+    },
+    /// How many elements that is.
+    Length {
+        /// The task that gave the list or map.
+        task_id: String,
+        /// Its key.
+        key: String,
+    },
     /// `metrics('task')`: the task's metrics as a map.
     Metrics {
         /// The task that gave them.
@@ -74,6 +90,10 @@ impl fmt::Display for Lookup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Lookup::XCom { task_id, key, .. } => write!(f, "xcom \"{key}\" of task \"{task_id}\""),
+            Lookup::Element { task_id, index, .. } => {
+                write!(f, "element {index} of task \"{task_id}\"")
+            }
+            Lookup::Length { task_id, .. } => write!(f, "the length of task \"{task_id}\""),
             Lookup::Metrics { task_id } => write!(f, "metrics of task \"{task_id}\""),
             Lookup::Variable { key } => write!(f, "variable \"{key}\""),
             Lookup::TriggeringEvents => write!(f, "the asset events that started the run"),

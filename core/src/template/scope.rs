@@ -12,6 +12,8 @@ use jiff::Timestamp;
 use minijinja::value::{Enumerator, Object};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
 
+use crate::mapping::Item;
+
 use super::assets;
 use super::context::TemplateContext;
 use super::lookup::{Answer, Lookup, Lookups};
@@ -81,6 +83,8 @@ pub(crate) struct ScopeData {
     pub(crate) lookups: Lookups,
     /// The texts that templates may include, by name.
     pub(crate) files: Arc<BTreeMap<String, String>>,
+    /// What the instance of a mapped task gets.
+    item: Option<Arc<Item>>,
     /// Names beyond JSON (an HTTP response), by name.
     objects: BTreeMap<String, Value>,
 }
@@ -89,7 +93,7 @@ impl Scope {
     /// Prepares a context and its lookups for rendering.
     pub fn new(context: TemplateContext, lookups: Lookups) -> Scope {
         let (files, objects) = (Arc::default(), BTreeMap::new());
-        Scope { data: Arc::new(ScopeData { context, lookups, files, objects }) }
+        Scope { data: Arc::new(ScopeData { context, lookups, files, item: None, objects }) }
     }
 
     /// The same scope with the files that `{% include %}` and `{% import %}` may name.
@@ -102,6 +106,27 @@ impl Scope {
     #[must_use]
     pub fn with_lookups(self, lookups: Lookups) -> Scope {
         self.changed(|data| data.lookups = lookups)
+    }
+
+    /// The same scope for the instance of a mapped task that gets `item`; its names are there for
+    /// templates, as input: a shell sees them quoted.
+    #[must_use]
+    pub fn with_item(self, item: Item) -> Scope {
+        self.changed(|data| {
+            data.context.extra.extend(item.names());
+            data.item = Some(Arc::new(item));
+        })
+    }
+
+    /// The same scope with further attributes of `task`.
+    #[must_use]
+    pub fn with_task(self, attributes: serde_json::Map<String, serde_json::Value>) -> Scope {
+        self.changed(|data| data.context.task.extend(attributes))
+    }
+
+    /// What the instance of a mapped task gets.
+    pub fn item(&self) -> Option<&Item> {
+        self.data.item.as_deref()
     }
 
     /// The same scope with the name `response` (`response_check`, `response_filter`).

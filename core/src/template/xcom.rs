@@ -23,7 +23,8 @@ pub(crate) fn task_instance(run: &Arc<Run>) -> Value {
     Value::from_object(TaskInstance(Arc::clone(run)))
 }
 
-/// `xcom('task', key='return_value', map_index=none)`.
+/// `xcom('task', key='return_value', map_index=none)`. Of a task in the same mapped task group the
+/// value of the same item (as Airflow's `task.output` there), else the list of a mapped task.
 pub(crate) fn xcom_function(run: &Arc<Run>) -> Value {
     let run = Arc::clone(run);
     function(move |values| {
@@ -32,6 +33,9 @@ pub(crate) fn xcom_function(run: &Arc<Run>) -> Value {
         let key = args.text("key")?.unwrap_or_else(|| RETURN_VALUE.to_string());
         let map_index = args.int("map_index")?;
         args.finish()?;
+        let context = &run.scope.context;
+        let own = || context.siblings.contains(&task_id).then_some(context.map_index);
+        let map_index = map_index.or_else(own);
         pull_one(&run, &Pull { key, ..Pull::default() }, &task_id, map_index)
     })
 }

@@ -49,6 +49,7 @@ impl Assignment {
             try_number: self.key.try_number,
             max_tries: self.max_tries,
             map_index: i64::from(self.map_index),
+            siblings: self.siblings.iter().map(ToString::to_string).collect(),
             macros: self.dag.macros.clone(),
             prev_success: self.previous_success.as_ref().map(|previous| PrevSuccess {
                 data_interval_start: previous.data_interval_start,
@@ -60,12 +61,20 @@ impl Assignment {
             triggering_user_name: run.triggering_user.clone(),
             dag: self.dag_attributes(),
             task: self.task_attributes(),
-            extra: attributes(json!({
-                "inlets": assets(&self.task.inlets),
-                "outlets": assets(&self.task.outlets),
-            })),
+            extra: self.extra_names(),
             ..TemplateContext::default()
         }
+    }
+
+    fn extra_names(&self) -> Map<String, Value> {
+        let mut names = attributes(json!({
+            "inlets": assets(&self.task.inlets),
+            "outlets": assets(&self.task.outlets),
+        }));
+        if let Some(count) = self.expanded_count {
+            names.insert("expanded_ti_count".to_owned(), json!(count));
+        }
+        names
     }
 
     fn dag_attributes(&self) -> Map<String, Value> {

@@ -80,7 +80,7 @@ function TaskFacts({ dag, run, task }: { dag: string; run: string; task: string 
                 <StateBadge state={ti.state} />
                 <Facts
                   facts={{
-                    [t("task.mapIndex")]: ti.map_index >= 0 ? String(ti.map_index) : null,
+                    [t("task.mapIndex")]: ti.map_index >= 0 ? (ti.rendered_map_index ?? String(ti.map_index)) : null,
                     [t("run.operator")]: ti.operator,
                     [t("run.tries")]: ti.try_number > 0 ? `${ti.try_number} / ${ti.max_tries + 1}` : null,
                     [t("run.start")]: ti.start_date ? <Time at={ti.start_date} /> : null,

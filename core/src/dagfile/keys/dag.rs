@@ -104,10 +104,15 @@ pub static GROUP_KEYS: &[Key] = &[
     Key::new("prefix_group_id", KeyKind::Bool, "whether its tasks are named `group.task` (true)"),
     Key::new("parent_group_name", KeyKind::Text, "the group that it belongs to")
         .aliases(&["parent_group"]),
+    Key::new(
+        "expand",
+        KeyKind::Own,
+        "one copy of the group for each element; its names are seen by templates inside",
+    ),
+    Key::new("partial", KeyKind::Own, "names that all copies of `expand` share"),
     Key::new("tasks", KeyKind::Own, "its tasks"),
     Key::new("task_groups", KeyKind::Own, "the groups inside it"),
     Key::silent("group_display_name", "the name shown to people"),
     Key::silent("ui_color", "a colour of Airflow's dashboard"),
     Key::silent("ui_fgcolor", "a colour of Airflow's dashboard"),
-    Key::later("expand", "one copy of the group for each element of a list"),
 ];

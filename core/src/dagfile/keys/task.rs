@@ -91,6 +91,22 @@ pub static TASK_KEYS: &[Key] = &[
         "the most instances of it at once, over all runs",
     )
     .aliases(&["task_concurrency"]),
+    Key::new(
+        "max_active_tis_per_dagrun",
+        KeyKind::Int(1, 1_000_000),
+        "the most instances of it at once in one run",
+    ),
+    Key::new(
+        "expand",
+        KeyKind::Own,
+        "one instance for each element: {key: [a, b]}, {key: {xcom: task}}, or a list of maps",
+    ),
+    Key::new(
+        "partial",
+        KeyKind::Own,
+        "keys that all instances of `expand` share, as if they stood beside it",
+    ),
+    Key::new("map_index_template", KeyKind::Text, "the label of an instance of `expand`"),
     Key::new("env", KeyKind::TextMap, "variables of its process"),
     Key::new(
         "append_env",
@@ -150,10 +166,7 @@ pub static TASK_KEYS: &[Key] = &[
     Key::silent("ui_color", "a colour of Airflow's dashboard"),
     Key::silent("ui_fgcolor", "a colour of Airflow's dashboard"),
     Key::silent("logger_name", "a setting of Airflow's Python tasks"),
-    Key::silent("map_index_template", "a label of mapped instances"),
     Key::silent("allow_nested_operators", "a setting of Airflow's Python tasks"),
-    Key::later("expand", "one instance for each element of a list"),
-    Key::later("partial", "the keys that all instances of `expand` share"),
     Key::later(
         "cache",
         "reuse of an earlier result for the same input; until then let the command look whether its result is there",
@@ -162,7 +175,6 @@ pub static TASK_KEYS: &[Key] = &[
         "compensate",
         "what undoes the task when a later one fails; until then a task with `trigger_rule: one_failed`, or a teardown, does that",
     ),
-    Key::later("max_active_tis_per_dagrun", "the most instances of it at once in one run"),
     Key::foreign("ignore_first_depends_on_past", "the first run of a DAG never waits for the past"),
     Key::foreign("email", "use `on_failure_callback: [{email: {to: …}}]`"),
     Key::foreign("email_on_failure", "use `on_failure_callback: [{email: {to: …}}]`"),

@@ -1,14 +1,16 @@
 //! Properties over random DAGs and random histories, seeded: the same everywhere.
 
+use std::collections::VecDeque;
 use std::fmt::Write;
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+use super::mapping::{grouped, mapped, over};
 use super::outcomes::{Finish, Lcg, ORDERS, play};
 use super::world::{
-    World, asks, at, chose, dag, decision, demands, elsewhere, existing, goes_on, past, question,
-    seen, sensor, task, task_id, trigger_demand, waits,
+    World, answers, asks, at, chose, dag, decision, demands, elsewhere, existing, gave, goes_on,
+    question, seen, sensor, task, task_id, trigger_demand, waits,
 };
 use crate::dag::{Dag, Task};
 use crate::engine::{
@@ -117,6 +119,18 @@ fn busy_dag(version: u32) -> Dag {
             &["left", "right", "nothing"],
         ),
     ];
+    // Literals change with the version; what a task gives changes with every try.
+    let items = if version % 2 == 1 { json!(["x", "y", "z"]) } else { json!(["x", "y"]) };
+    let sweep = Task { max_active_tis_per_dagrun: Some(1), retries: 1, ..task("sweep") };
+    tasks.push((mapped(sweep, &[("k", items)]), &["a"]));
+    tasks.push((task("list"), &["b"]));
+    tasks.push((over(task("each"), "list"), &["list"]));
+    tasks.push((over(Task { depends_on_past: true, ..task("again") }, "each"), &["each"]));
+    tasks.push((grouped(decision("g.pick", "branch"), "g", "list"), &["list", "a"]));
+    tasks.push((grouped(task("g.left"), "g", "list"), &["g.pick"]));
+    tasks.push((grouped(task("g.right"), "g", "list"), &["g.pick", "sweep"]));
+    let reduce = Task { trigger_rule: TriggerRule::NoneFailed, ..task("reduce") };
+    tasks.push((reduce, &["g.left", "g.right", "again"]));
     if version % 2 == 1 {
         tasks.push((task("extra"), &["join"]));
     }
@@ -190,8 +204,12 @@ fn random_end(world: &World, key: AttemptKey, random: &mut Lcg) -> Event {
             demands(key, Demand::Trigger(Box::new(demand)))
         }
         (_, "approval") => asks(key, question("go?"), 200.0),
+        (_, "branch") if row.map_index >= 0 => {
+            chose(key, &[["g.left", "g.right"][random.below(2)]])
+        }
         (_, "branch") => chose(key, &[["left", "right"][random.below(2)]]),
         (_, "short_circuit") => goes_on(key, random.below(3) > 0),
+        _ if row.task_id == *"list" => gave(key, json!(vec![1; random.below(5)])),
         _ => Event::Finished(Box::new(AttemptResult::new(key, Outcome::Success))),
     }
 }
@@ -234,7 +252,8 @@ fn random_clear(world: &World, random: &mut Lcg) -> Vec<Event> {
         return vec![Event::Tick];
     }
     let run = runs[random.below(runs.len())];
-    let names = ["a", "b", "pick", "left", "join", "gate"];
+    let names =
+        ["a", "b", "pick", "left", "join", "gate", "sweep", "list", "each", "g.pick", "g.left"];
     let selection = Selection {
         task_ids: vec![task_id(names[random.below(names.len())])],
         include_downstream: random.below(2) == 0,
@@ -295,11 +314,11 @@ fn restored(world: &World) -> Engine {
         world.now,
     );
     assert!(effects.changes.is_empty(), "a restart changes {:?}", effects.changes);
-    let mut wanted = effects.past_wanted;
-    while let Some(one) = wanted.pop() {
-        let effects = engine.step(past(&world.rows, &one), world.now);
-        assert!(effects.changes.is_empty(), "the past changes {:?}", effects.changes);
-        wanted.extend(effects.past_wanted);
+    let mut pending = answers(&world.rows, &effects);
+    while let Some(one) = pending.pop() {
+        let effects = engine.step(one, world.now);
+        assert!(effects.changes.is_empty(), "an answer changes {:?}", effects.changes);
+        pending.extend(answers(&world.rows, &effects));
     }
     for wanted in effects.dates_wanted {
         for event in existing(&world.rows, &world.dags, wanted) {
@@ -327,12 +346,13 @@ fn text(effects: &Effects) -> String {
         answer,
         fenced,
         past_wanted,
+        lengths_wanted,
         dates_wanted,
         runs_wanted,
     } = effects;
     let mut text = format!(
-        "{kills:?} {wake_at:?} {assigned:?} {answer:?} {fenced} {past_wanted:?} {dates_wanted:?} \
-         {runs_wanted:?}"
+        "{kills:?} {wake_at:?} {assigned:?} {answer:?} {fenced} {past_wanted:?} \
+         {lengths_wanted:?} {dates_wanted:?} {runs_wanted:?}"
     );
     for change in changes {
         let _ = write!(text, "\n{change:?}");
@@ -362,11 +382,19 @@ fn a_restart_changes_nothing() {
             }
             world.advance(i64::try_from(random.below(40)).unwrap());
             let mut other = restored(&world);
-            for event in random_events(&world, &mut random) {
+            let mut events: VecDeque<Event> = random_events(&world, &mut random).into();
+            while let Some(event) = events.pop_front() {
                 let expected = other.step(event.clone(), world.now);
                 let effects = world.engine.step(event.clone(), world.now);
                 assert_eq!(text(&effects), text(&expected), "seed {seed} turn {turn}: {event:?}");
-                world.take(effects);
+                let mut follow = world.accept(&effects);
+                for wanted in effects.dates_wanted {
+                    follow.extend(existing(&world.rows, &world.dags, wanted));
+                }
+                follow.extend(effects.runs_wanted.iter().map(|one| seen(&world.rows, one)));
+                for answer in follow.into_iter().rev() {
+                    events.push_front(answer);
+                }
             }
         }
         let runs = world.rows.runs.len();

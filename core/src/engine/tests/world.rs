@@ -12,10 +12,11 @@ use super::rows::Rows;
 use crate::backfill::{Fate, fate};
 use crate::dag::{Callbacks, DEFAULT_POOL, Dag, Params, Task};
 use crate::engine::{
-    Clear, DagLoaded, DatesWanted, Effects, Engine, EngineConfig, Event, Mark, Order, PastWanted,
-    Refusal, RunWanted, SCHEDULER, Selection, Trigger, fold,
+    Clear, DagLoaded, DatesWanted, Effects, Engine, EngineConfig, Event, LengthWanted, Mark, Order,
+    PastWanted, Refusal, RunWanted, SCHEDULER, Selection, Trigger, fold,
 };
 use crate::ids::{DagId, RunId, TaskId};
+use crate::mapping::Given;
 use crate::operator::Place;
 use crate::record::{AttemptKey, BackfillDateRow, RunKey, RunRow, TiKey, VersionKey};
 use crate::state::{
@@ -70,6 +71,9 @@ pub(super) fn task(id: &str) -> Task {
         env: IndexMap::new(),
         append_env: false,
         env_file: None,
+        max_active_tis_per_dagrun: None,
+        mapping: None,
+        map_index_template: None,
         do_xcom_push: true,
         multiple_outputs: false,
         run_as_user: None,
@@ -196,11 +200,7 @@ impl World {
     }
 
     pub(super) fn take(&mut self, mut effects: Effects) -> Effects {
-        self.rows.apply(&effects.changes);
-        self.kills.extend(effects.kills.iter().map(|kill| kill.key));
-        self.check();
-        for wanted in std::mem::take(&mut effects.past_wanted) {
-            let answer = past(&self.rows, &wanted);
+        for answer in self.accept(&effects) {
             self.step(answer);
         }
         for wanted in std::mem::take(&mut effects.dates_wanted) {
@@ -213,6 +213,14 @@ impl World {
             self.step(answer);
         }
         effects
+    }
+
+    /// Writes what a step gave; answers what it asks.
+    pub(super) fn accept(&mut self, effects: &Effects) -> Vec<Event> {
+        self.rows.apply(&effects.changes);
+        self.kills.extend(effects.kills.iter().map(|kill| kill.key));
+        self.check();
+        answers(&self.rows, effects)
     }
 
     /// Memory and rows agree, and so do the events.
@@ -346,6 +354,25 @@ impl World {
         self.engine.queued().map(|queued| name(queued.ti)).collect()
     }
 
+    /// An instance of a mapped task.
+    pub(super) fn item(&self, run: RunKey, task: &str, index: i32) -> TiKey {
+        let mut tis = self.rows.tis.values();
+        let found = tis.find(|ti| ti.run == run && ti.task_id == *task && ti.map_index == index);
+        found.unwrap_or_else(|| panic!("no task instance {task}[{index}]")).id
+    }
+
+    /// Starts and ends an instance of a mapped task.
+    pub(super) fn run_item(&mut self, run: RunKey, task: &str, index: i32, outcome: Outcome) {
+        let key = self.assign(self.item(run, task, index));
+        self.finish(key, outcome);
+    }
+
+    /// Starts a task, which then gives a value.
+    pub(super) fn give(&mut self, run: RunKey, task: &str, value: Value) {
+        let key = self.start(run, task);
+        self.step(gave(key, value));
+    }
+
     pub(super) fn assign(&mut self, ti: TiKey) -> AttemptKey {
         let place = self.engine.queued().find(|queued| queued.ti == ti).map(|queued| queued.place);
         let worker = if place == Some(Place::Scheduler) { SCHEDULER } else { "w1" };
@@ -385,7 +412,9 @@ impl World {
             .map(|ti| {
                 let tries =
                     if ti.try_number > 1 { format!("#{}", ti.try_number) } else { String::new() };
-                format!("{} {}{tries}", ti.task_id, ti.state)
+                let item =
+                    if ti.map_index >= 0 { format!("[{}]", ti.map_index) } else { String::new() };
+                format!("{}{item} {}{tries}", ti.task_id, ti.state)
             })
             .collect();
         format!("{}: {}", self.run_state(run), tis.join(", "))
@@ -495,6 +524,33 @@ pub(super) fn seen(rows: &Rows, wanted: &RunWanted) -> Event {
     Event::RunSeen { wanted: wanted.clone(), seen }
 }
 
+/// What the shell answers to what a step asks.
+pub(super) fn answers(rows: &Rows, effects: &Effects) -> Vec<Event> {
+    let pasts = effects.past_wanted.iter().map(|wanted| past(rows, wanted));
+    pasts.chain(effects.lengths_wanted.iter().map(|wanted| length(rows, wanted))).collect()
+}
+
+/// What the shell answers about what is mapped over.
+fn length(rows: &Rows, wanted: &LengthWanted) -> Event {
+    let mut found: Vec<(i32, &Value)> = rows
+        .xcoms
+        .iter()
+        .filter(|((_, key), _)| *key == wanted.key)
+        .filter_map(|((ti, _), value)| Some((rows.tis.get(ti)?, value)))
+        .filter(|(ti, _)| ti.run == wanted.run && ti.task_id == wanted.task_id)
+        .map(|(ti, value)| (ti.map_index, value))
+        .collect();
+    found.sort_by_key(|(index, _)| *index);
+    Event::LengthLoaded { wanted: wanted.clone(), length: Given(&found).length() }
+}
+
+/// A result that gives a value on.
+pub(super) fn gave(key: AttemptKey, value: Value) -> Event {
+    let mut result = AttemptResult::new(key, Outcome::Success);
+    result.xcoms.insert("return_value".to_owned(), value);
+    Event::Finished(Box::new(result))
+}
+
 /// What the shell answers about a previous run.
 pub(super) fn past(rows: &Rows, wanted: &PastWanted) -> Event {
     let date = |run: &RunRow| run.logical_date.unwrap_or(run.run_after);
@@ -507,7 +563,7 @@ pub(super) fn past(rows: &Rows, wanted: &PastWanted) -> Event {
         .max_by_key(|run| (date(run), run.id))
         .map(|run| run.id);
     let tis = previous.map(|run| rows.tis_of(run)).unwrap_or_default();
-    let states = tis.into_iter().map(|ti| (ti.task_id, ti.state)).collect();
+    let states = tis.into_iter().map(|ti| ((ti.task_id, ti.map_index), ti.state)).collect();
     Event::PastLoaded { run: wanted.run, previous, states }
 }
 
