@@ -84,7 +84,7 @@ impl Decision<'_> {
         } else {
             Condition::Time { at: self.due(&config)? }
         };
-        Ok(Demand::Wait { condition, timeout_secs })
+        Ok(Demand::Wait { condition: Box::new(condition), timeout_secs })
     }
 
     /// `until`: a time of today, or an instant. `delta`: so long after the data interval (Airflow:
@@ -182,7 +182,8 @@ fn asked(config: Config) -> Result<Demand, Undecided> {
         params: config.params,
         assigned_users: config.assigned_users,
     };
-    Ok(Demand::Wait { condition: Condition::Answer(question), timeout_secs: config.timeout })
+    let condition = Box::new(Condition::Answer(question));
+    Ok(Demand::Wait { condition, timeout_secs: config.timeout })
 }
 
 fn read<T: DeserializeOwned>(config: Config) -> Result<T, Undecided> {

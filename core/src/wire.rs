@@ -279,7 +279,7 @@ pub enum Demand {
     /// To wait.
     Wait {
         /// For what.
-        condition: Condition,
+        condition: Box<Condition>,
         /// How long at most, in seconds.
         timeout_secs: Option<f64>,
     },

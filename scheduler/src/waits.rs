@@ -71,7 +71,9 @@ pub(crate) fn mask(result: &mut AttemptResult, secrets: &[SecretText]) {
         redactor.redact_value(rendered);
     }
     let demand = result.demand.as_deref_mut();
-    if let Some(Demand::Wait { condition: Condition::Answer(question), .. }) = demand {
+    if let Some(Demand::Wait { condition, .. }) = demand
+        && let Condition::Answer(question) = condition.as_mut()
+    {
         question.subject = redactor.redact(&question.subject).into_owned();
         question.body = question.body.take().map(|body| redactor.redact(&body).into_owned());
     }

@@ -64,7 +64,7 @@ impl Engine {
             "responded_at": crate::time::rest(reply.responded_at),
             "responded_by": reply.responded_by,
         });
-        self.take_reply(step, key, slot, reply);
+        self.take_reply(step, key, slot, &reply);
         Ok(answer)
     }
 
@@ -83,7 +83,7 @@ impl Engine {
                 responded_by: None,
                 responded_at: step.now,
             };
-            return self.take_reply(step, key, slot, reply);
+            return self.take_reply(step, key, slot, &reply);
         }
         let mut result = AttemptResult::new(key_of(row), Outcome::Failed);
         result.reason = Some("nobody answered in time".to_owned());
@@ -95,7 +95,7 @@ impl Engine {
     }
 
     /// Keeps an answer and does what it says.
-    fn take_reply(&mut self, step: &mut Step, key: RunKey, slot: u32, reply: Reply) {
+    fn take_reply(&mut self, step: &mut Step, key: RunKey, slot: u32, reply: &Reply) {
         let Some(run) = self.runs.get_mut(&key) else { return };
         let below: Vec<String> = run
             .node(slot)
@@ -116,7 +116,7 @@ impl Engine {
         });
         let row = ti.row();
         let mut result =
-            result_of(&config, &below, &reply, AttemptResult::new(key_of(row), Outcome::Success));
+            result_of(&config, &below, reply, AttemptResult::new(key_of(row), Outcome::Success));
         let (id, try_number, epoch) = (row.id, row.try_number, row.epoch);
         let mut event =
             run_event(step, run.cell.row(), "answered", None, reply.responded_by.as_deref());

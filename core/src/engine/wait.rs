@@ -154,15 +154,12 @@ impl Engine {
     /// when it has just changed.
     pub(super) fn look(&mut self, step: &mut Step, ti: TiKey, hint: Option<RunKey>) {
         let Some(wanted) = self.ti(ti).and_then(elsewhere) else { return };
-        match self.seen_in_memory(wanted, hint) {
-            Some(seen) => {
-                let verdict = judge(wanted, Some(&seen));
-                self.conclude(step, ti, verdict);
-            }
-            None => {
-                let (dag_id, run) = (wanted.dag_id.clone(), wanted.run.clone());
-                step.runs_wanted.insert(RunWanted { dag_id, run });
-            }
+        if let Some(seen) = self.seen_in_memory(wanted, hint) {
+            let verdict = judge(wanted, Some(&seen));
+            self.conclude(step, ti, verdict);
+        } else {
+            let (dag_id, run) = (wanted.dag_id.clone(), wanted.run.clone());
+            step.runs_wanted.insert(RunWanted { dag_id, run });
         }
     }
 
@@ -352,7 +349,7 @@ impl Engine {
     ) {
         match result.demand.take().map(|demand| *demand) {
             Some(Demand::Wait { condition, timeout_secs }) => {
-                self.wait_for(step, key, slot, result, condition, timeout_secs);
+                self.wait_for(step, key, slot, result, *condition, timeout_secs);
             }
             Some(Demand::Trigger(demand)) => self.trigger_from(step, key, slot, result, *demand),
             None => {

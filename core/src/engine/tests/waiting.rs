@@ -23,7 +23,9 @@ fn check(world: &World, run: RunKey, expected: &str) {
 fn world_of(dags: Vec<Dag>) -> (World, RunKey) {
     let mut world = World::new();
     let name = dags[0].dag_id.to_string();
-    dags.into_iter().for_each(|dag| world.load(dag));
+    for dag in dags {
+        world.load(dag);
+    }
     let run = world.trigger(&name, DATE);
     (world, run)
 }
@@ -43,6 +45,7 @@ fn not_yet(world: &mut World, run: RunKey, task: &str) -> AttemptKey {
     key
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is written in place")]
 fn file(more: Value) -> Task {
     let mut config = json!({"file": "/data/x", "poke_interval": 30, "timeout": 100});
     config.as_object_mut().expect("a map").extend(more.as_object().expect("a map").clone());
@@ -363,6 +366,7 @@ fn asking(task: Task, question: Question, timeout: f64) -> (World, RunKey) {
     (world, run)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is written in place")]
 fn approval(config: Value) -> Task {
     Task { config: config.as_object().expect("a map").clone(), ..decision("ask", "approval") }
 }

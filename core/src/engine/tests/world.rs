@@ -437,6 +437,7 @@ pub(super) fn goes_on(key: AttemptKey, go_on: bool) -> Event {
 }
 
 /// A sensor with its keys.
+#[expect(clippy::needless_pass_by_value, reason = "it is written in place")]
 pub(super) fn sensor(id: &str, config: Value) -> Task {
     let config = config.as_object().expect("a map").clone();
     let place = (crate::operator::sensor::SPEC.place)(&config);
@@ -459,6 +460,7 @@ pub(super) fn elsewhere(dag: &str, run: WhichRun, tasks: &[&str]) -> Condition {
 
 /// A decision to wait.
 pub(super) fn waits(key: AttemptKey, condition: Condition, timeout_secs: f64) -> Event {
+    let condition = Box::new(condition);
     demands(key, Demand::Wait { condition, timeout_secs: Some(timeout_secs) })
 }
 
