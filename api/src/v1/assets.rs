@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use millrace_core::record::{AssetEventKey, AssetKey, AssetRole};
+use millrace_core::record::{AssetEventKey, AssetEventRow, AssetKey, AssetRole, AssetRow};
 use millrace_store::asset::{self, AssetFilter, AssetOrder, AssetUse};
 use millrace_store::page::{Direction, LIMIT_MAX};
 use millrace_store::{Paging, asset_event, asset_queue};
@@ -107,13 +107,11 @@ async fn graph(State(app): State<App>, mut params: Params) -> Result<Json<AssetG
     }
     let waiting = asset_queue::waiting(app.store(), None, None).await?;
     let mut last = asset_event::last_of(app.store(), &keys).await?;
-    let node = |row: millrace_core::record::AssetRow| {
+    let node = |row: AssetRow| {
         let uses = uses.get(&row.id).map(Vec::as_slice).unwrap_or_default();
         let starts = uses.iter().filter(|one| one.role == AssetRole::Schedule).map(|one| {
-            let is_it = |queue: &&millrace_core::record::AssetQueueRow| {
-                queue.asset == row.id && queue.dag_id == one.dag_id
-            };
-            let has_changed = waiting.iter().any(|queue| is_it(&queue));
+            let has_changed =
+                waiting.iter().any(|queue| queue.asset == row.id && queue.dag_id == one.dag_id);
             StartedDag { dag_id: one.dag_id.to_string(), has_changed }
         });
         AssetNode {
@@ -139,24 +137,14 @@ fn tasks(uses: &[AssetUse], role: AssetRole) -> Vec<TaskName> {
     uses.iter().filter(|one| one.role == role).filter_map(name).collect()
 }
 
-fn last_event(row: millrace_core::record::AssetEventRow) -> LastEvent {
-    let (id, timestamp) = (row.id, At(row.at));
-    let Some(source) = row.source else {
-        let none = None;
-        return LastEvent {
-            id,
-            timestamp,
-            source_dag_id: none.clone(),
-            source_run_id: none.clone(),
-            source_task_id: none,
-        };
-    };
+fn last_event(row: AssetEventRow) -> LastEvent {
+    let source = row.source.as_ref();
     LastEvent {
-        id,
-        timestamp,
-        source_dag_id: Some(source.dag_id.to_string()),
-        source_run_id: Some(source.run_id.to_string()),
-        source_task_id: Some(source.task_id.to_string()),
+        id: row.id,
+        timestamp: At(row.at),
+        source_dag_id: source.map(|source| source.dag_id.to_string()),
+        source_run_id: source.map(|source| source.run_id.to_string()),
+        source_task_id: source.map(|source| source.task_id.to_string()),
     }
 }
 

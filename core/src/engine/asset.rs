@@ -70,8 +70,8 @@ impl Assets {
     }
 
     pub(super) fn restore(rows: Vec<AssetRow>) -> Self {
-        let mut assets = Self::default();
-        assets.rows = rows.into_iter().map(|row| (row.id, row)).collect();
+        let rows = rows.into_iter().map(|row| (row.id, row)).collect();
+        let mut assets = Self { rows, ..Self::default() };
         assets.index();
         assets
     }
