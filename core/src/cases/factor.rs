@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::play::{Attempt, Script};
 use crate::dag::{Dag, TaskIndex};
-use crate::operator::branch;
+use crate::operator::{approval, branch};
 use crate::state::TriggerRule;
 use crate::wire::{AttemptResult, Outcome};
 
@@ -53,6 +53,7 @@ fn outcomes(dag: &Dag, index: TaskIndex) -> Vec<Forced> {
     let mut found = match task.operator.as_str() {
         "branch" => choices(dag, index),
         "short_circuit" | "latest_only" => vec![Forced::GoesOn(true), Forced::GoesOn(false)],
+        "approval" => answers(dag, index),
         _ => vec![Forced::Success],
     };
     let is_decision = !matches!(found[0], Forced::Success) || task.when.is_some();
@@ -65,6 +66,21 @@ fn outcomes(dag: &Dag, index: TaskIndex) -> Vec<Forced> {
         found.push(Forced::Skipped);
     }
     found
+}
+
+/// What a person may answer.
+fn answers(dag: &Dag, index: TaskIndex) -> Vec<Forced> {
+    let config = &dag.tasks[index].config;
+    let below: Vec<&str> =
+        dag.downstream(index).iter().map(|&i| dag.tasks[i].task_id.as_str()).collect();
+    match approval::effect(config, &below) {
+        approval::Effect::Gate => vec![Forced::GoesOn(true), Forced::GoesOn(false)],
+        approval::Effect::Input => vec![Forced::Success],
+        approval::Effect::Branch => approval::options(config)
+            .iter()
+            .map(|option| Forced::Chose(vec![approval::target(config, option)]))
+            .collect(),
+    }
 }
 
 /// The sets of tasks that a branch may choose.

@@ -160,7 +160,7 @@ fn names_in_cases_are_checked() {
         "{stub: {good: {choice: depoly}}}",
         "error: unknown task \"depoly\"; did you mean \"deploy\"?",
     );
-    check("{stub: {train: {choice: keep}}}", "error: `choice` is for branch, not bash");
+    check("{stub: {train: {choice: keep}}}", "error: `choice` is for branch, approval, not bash");
     check(
         "{stub: {train: {state: sucess}}}",
         "error: unknown state \"sucess\"; did you mean \"success\"?",
@@ -173,6 +173,25 @@ fn names_in_cases_are_checked() {
     check("{date: tomorrow}", "error: the date \"tomorrow\" of `date` is no date");
     check("{name: x}", "warning: the case \"x\" expects nothing");
     check("{name: x, expect: {state: success}}\n  - {name: x}", "error: a second case \"x\"");
+}
+
+#[test]
+fn a_persons_answer_is_stubbed_and_walked() {
+    const ASK: &str = "  ask: {operator: approval, subject: ok?}
+  go: {operator: empty, needs: [ask]}
+  pick: {operator: approval, subject: which?, options: [a, b]}
+  a: {operator: empty, needs: [pick]}
+  b: {operator: empty, needs: [pick]}
+";
+    assert_eq!(walked(ASK), "");
+    let join = format!("{ASK}  join: {{operator: empty, needs: [a, b]}}\n");
+    assert!(walked(&join).starts_with("NeverRuns \"join\""), "{}", walked(&join));
+    let text = format!(
+        "dag_id: d\nschedule: null\ntasks:\n{ASK}cases:\n  - {{stub: {{ask: {{go_on: false}}, pick: {{choice: b}}}}, expect: {{skipped: [go, a], success: [b]}}}}\n"
+    );
+    let document = document(&text);
+    let verdict = run_case(document.dag.as_ref().expect("it loads"), &document.cases[0]);
+    assert!(verdict.failures.is_empty(), "{:?}", verdict.failures);
 }
 
 /// The walk over `tasks`, a line for each finding.

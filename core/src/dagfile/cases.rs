@@ -271,7 +271,7 @@ impl Reader<'_, '_, '_> {
                 }
                 "choice" => tried.choice = self.choice(entry, operator),
                 "go_on" => {
-                    self.only_of(entry, operator, &["short_circuit", "latest_only"]);
+                    self.only_of(entry, operator, &["short_circuit", "latest_only", "approval"]);
                     tried.go_on = value::truth(self.report, "go_on", node);
                 }
                 _ => {}
@@ -288,7 +288,7 @@ impl Reader<'_, '_, '_> {
     }
 
     fn choice(&mut self, entry: &Entry, operator: &str) -> Option<Vec<String>> {
-        self.only_of(entry, operator, &["branch"]);
+        self.only_of(entry, operator, &["branch", "approval"]);
         if let Kind::List(items) = &entry.value.kind
             && items.is_empty()
         {

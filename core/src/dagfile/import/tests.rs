@@ -48,7 +48,7 @@ fn our_own_files_stay_what_they_mean() {
         let file = SourceFile { name: "x.yaml".to_owned(), text, ..SourceFile::default() };
         let imported = import(&file, None, &known);
         assert!(imported.diagnostics.is_empty(), "{}: {:?}", path.display(), imported.diagnostics);
-        assert_eq!(imported.dags.len(), 1, "{}", path.display());
+        assert!(!imported.dags.is_empty(), "{}", path.display());
         let again = SourceFile { text: imported.dags[0].yaml.clone(), ..file.clone() };
         let shape = |file: &SourceFile| {
             let read = super::super::read(file, &known);

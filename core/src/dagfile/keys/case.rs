@@ -38,8 +38,8 @@ pub static STUB_KEYS: &[Key] = &[
     Key::new("xcom", KeyKind::Own, "its result"),
     Key::new("xcoms", KeyKind::Own, "its XComs by key"),
     Key::new("metrics", KeyKind::Own, "its metrics by name"),
-    Key::new("choice", KeyKind::TextList, "the tasks that a branch chooses"),
-    Key::new("go_on", KeyKind::Bool, "whether a short circuit goes on"),
+    Key::new("choice", KeyKind::TextList, "the tasks that a branch or an approval chooses"),
+    Key::new("go_on", KeyKind::Bool, "whether a short circuit or an approval goes on"),
 ];
 
 /// The keys of what a case expects.
