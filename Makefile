@@ -52,6 +52,19 @@ bench: build ## measure, and print one JSON object a line
 oracle: ## compare cron with croniter on ORACLE_COUNT (100,000) random triples
 	tests/oracle/run.sh
 
+# Optimised, and still with every check of a debug build.
+CHECKED := CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_TARGET_DIR=$(abspath $(or $(CARGO_TARGET_DIR),target))/checked
+
+.PHONY: fuzz
+fuzz: ## damaged DAG files, crons and templates for FUZZ_SECS (600) seconds each
+	$(CHECKED) FUZZ_SECS=$(or $(FUZZ_SECS),600) FUZZ_HANG_MILLIS=$(or $(FUZZ_HANG_MILLIS),100) \
+	  $(CARGO) test --locked -p millrace-core --test fuzz -- --nocapture --test-threads 1
+
+.PHONY: model
+model: ## the engine against a slow model of it over MODEL_HISTORIES (100,000) random histories
+	$(CHECKED) MODEL_HISTORIES=$(or $(MODEL_HISTORIES),100000) \
+	  $(CARGO) test --locked -p millrace-core --lib histories -- --nocapture
+
 .PHONY: acceptance
 acceptance: build ## the full course stack (CatBoost, MLflow, BentoML) in containers
 	tests/stack/packages.sh

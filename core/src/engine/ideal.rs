@@ -197,20 +197,37 @@ impl<'a> Ideal<'a> {
                 let decided = deciders.map(|by| self.earliest_decision(by)).min();
                 Span::from(by_rule.saturating_add(1).min(decided.unwrap_or(NEVER)))
             }
-            TaskState::Skipped if common.decided.is_some() => {
-                let by_rule = *common.by_rule.get_or_insert_with(|| self.by_rule(slot));
-                common.decided.unwrap_or(Span::NEVER).earlier_of(by_rule)
-            }
             TaskState::Skipped | TaskState::UpstreamFailed | TaskState::Removed if tries == 0 => {
-                match *common.by_rule.get_or_insert_with(|| self.by_rule(slot)) {
+                // A decision still to come may have been the first.
+                let to_come = self.next_decision(slot);
+                let by_rule = *common.by_rule.get_or_insert_with(|| self.by_rule(slot));
+                match (common.decided, by_rule) {
+                    (Some(decided), _) => decided.earlier_of(by_rule).earlier_of(to_come),
                     // Set by hand.
-                    Span::NEVER => self.last(slot, &node.upstream).plus(1),
-                    end => end,
+                    (None, Span::NEVER) => {
+                        let by_hand = self.last(slot, &node.upstream).plus(1);
+                        if to_come == Span::NEVER {
+                            by_hand
+                        } else {
+                            Span::from(by_hand.earliest.min(to_come.earliest))
+                        }
+                    }
+                    (None, by_rule) => by_rule.earlier_of(to_come),
                 }
             }
             state if state.is_terminal() => common.start.plus(tries),
             _ => Span::from(common.start.earliest.saturating_add(tries.max(1))),
         }
+    }
+
+    /// The earliest time at which a decision task that has not ended could decide against it.
+    fn next_decision(&self, slot: u32) -> Span {
+        let Some(node) = self.run.node(slot) else { return Span::NEVER };
+        let deciders = self.run.related_to(slot, &node.deciders);
+        let open = deciders.filter(|&by| !self.run.ti(by).state().is_terminal());
+        open.map(|by| Span::from(self.earliest_decision(by)))
+            .reduce(Span::earlier_of)
+            .unwrap_or(Span::NEVER)
     }
 
     /// When a rule that skips or fails a task instance has done so: that takes one unit too.

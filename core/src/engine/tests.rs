@@ -3,9 +3,11 @@
 mod asset;
 mod backfill;
 mod clears;
+mod histories;
 mod keys;
 mod limits;
 mod mapping;
+mod model;
 mod outcomes;
 mod random;
 mod rows;

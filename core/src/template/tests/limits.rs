@@ -23,6 +23,8 @@ fn work_and_size_are_bounded() {
     }
     let long = format!("{{{{ ds }}}}{}", "x".repeat(Limits::default().source_bytes));
     assert_eq!(fault_of(&long, &scope), TemplateFault::Limit);
+    let wide = format!("{{{{ ds }}}}\n{{{{ ds {}", "x".repeat(65_534));
+    assert_eq!(fault_of(&wide, &scope), TemplateFault::Limit);
     check_error("{{ range(1000000000) }}", "more than 100000 items");
     check_error("{{ 'x' * 1000000000 }}", "more than 1000000 items");
     check_error("{{ '%0999999999d' % 1 }}", "format width");
