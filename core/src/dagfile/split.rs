@@ -55,23 +55,28 @@ pub(crate) fn documents(text: &str) -> Vec<Span> {
     let mut spans = Vec::new();
     let mut start = 0;
     let mut at = 0;
+    // Kept line by line: a file of nothing but markers is looked at once.
+    let mut is_full = false;
     for line in text.split_inclusive('\n') {
         let bare = line.trim_end();
         let starts = bare == "---" || bare.starts_with("--- ") || bare.starts_with("---\t");
         let ends = bare == "..." || bare.starts_with("... ");
-        if starts && has_content(&text[start..at]) {
+        if starts && is_full {
             spans.push(Span::new(start, at));
             start = at;
+            is_full = false;
         }
         at += line.len();
+        is_full |= has_content(line);
         if ends {
-            if has_content(&text[start..at]) {
+            if is_full {
                 spans.push(Span::new(start, at));
             }
             start = at;
+            is_full = false;
         }
     }
-    if has_content(&text[start..]) {
+    if is_full {
         spans.push(Span::new(start, text.len()));
     }
     spans
