@@ -233,7 +233,7 @@ impl Tale<'_> {
             description: None,
             include_deferred: false,
         };
-        self.world.order(Order::SetPool(row)).expect("a pool");
+        self.world.order(Order::SetPool { row, actor: None }).expect("a pool");
     }
 
     fn pause(&mut self, is_paused: bool) {
