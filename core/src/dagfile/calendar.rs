@@ -81,7 +81,7 @@ fn of_file(
             .any(|unread| unread == name)
             .then(|| vec![Timestamp::UNIX_EPOCH]);
     };
-    let is_calendar = name.ends_with(".ics");
+    let is_calendar = name.rsplit('.').next() == Some("ics");
     let mut found = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let date = if is_calendar { event_start(line) } else { plain_date(line) };

@@ -157,7 +157,9 @@ fn map(
     let modifier = entries.iter().find(|entry| entry.key == "except");
     match (&mut found, modifier) {
         (Some(Timetable::Cron { crons, .. }), Some(_)) => {
-            crons.iter_mut().for_each(|cron| cron.leave_out(&except));
+            for cron in crons {
+                cron.leave_out(&except);
+            }
         }
         (Some(_), Some(entry)) => {
             let message = "`except` goes with `cron` alone";

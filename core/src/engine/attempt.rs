@@ -402,18 +402,18 @@ impl Engine {
                     map.len()
                 )
             }
-            Some(Value::Object(map)) => match map.keys().find(|name| !is_xcom_key(name)) {
-                Some(name) => format!(
-                    "the key \"{}\" of its output cannot name an XCom: 1 to 250 characters",
-                    name.chars().take(50).collect::<String>()
-                ),
-                None => {
+            Some(Value::Object(map)) => {
+                let Some(name) = map.keys().find(|name| !is_xcom_key(name)) else {
                     for (name, value) in map.clone() {
                         result.xcoms.entry(name).or_insert(value);
                     }
                     return;
-                }
-            },
+                };
+                format!(
+                    "the key \"{}\" of its output cannot name an XCom: 1 to 250 characters",
+                    name.chars().take(50).collect::<String>()
+                )
+            }
             _ => "`multiple_outputs` needs a map as its output, `{\"accuracy\": 0.9}`".to_owned(),
         };
         result.outcome = Outcome::Failed;

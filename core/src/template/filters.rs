@@ -6,6 +6,8 @@
     reason = "the engine hands rest arguments and values over by value"
 )]
 
+use std::fmt::Write as _;
+
 use minijinja::filters;
 use minijinja::value::{Enumerator, Kwargs, Object, ObjectRepr, Rest, ValueKind};
 use minijinja::{Environment, Error, State, Value};
@@ -347,7 +349,10 @@ fn query_part(value: &Value) -> String {
             b' ' => out.push('+'),
             b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
             byte if byte.is_ascii_alphanumeric() => out.push(char::from(byte)),
-            byte => out.push_str(&format!("%{byte:02X}")),
+            byte => {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "%{byte:02X}");
+            }
         }
     }
     out

@@ -101,10 +101,7 @@ fn text_method(text: &str, method: &str, values: &[Value]) -> Result<Option<Valu
         "casefold" => Value::from(text.to_lowercase().replace('ß', "ss")),
         "title" => Value::from(titled(text)),
         "istitle" => Value::from(text.chars().any(char::is_alphabetic) && titled(text) == text),
-        "isidentifier" => {
-            let starts = text.starts_with(|c: char| c.is_alphabetic() || c == '_');
-            Value::from(starts && text.chars().all(|c| c.is_alphanumeric() || c == '_'))
-        }
+        "isidentifier" => Value::from(is_identifier(text)),
         "isprintable" => Value::from(text.chars().all(super::python_text::is_printable)),
         "split" if args.has_named("maxsplit") || args.has_named("sep") => split(text, &mut args)?,
         "isdecimal" => Value::from(!text.is_empty() && text.chars().all(|c| c.is_ascii_digit())),
@@ -220,21 +217,18 @@ fn split(text: &str, args: &mut Args<'_>) -> Result<Value, Error> {
     let separator = args.text("sep")?;
     let limit = args.int("maxsplit")?.and_then(|limit| usize::try_from(limit).ok());
     let count = limit.map_or(usize::MAX, |limit| limit.saturating_add(1));
-    let parts: Vec<&str> = match &separator {
-        Some(separator) => text.splitn(count, separator.as_str()).collect(),
-        None => {
-            let mut parts = Vec::new();
-            let mut rest = text.trim();
-            while !rest.is_empty() {
-                let end = rest.find(char::is_whitespace).filter(|_| parts.len() + 1 < count);
-                let (word, more) = rest.split_at(end.unwrap_or(rest.len()));
-                parts.push(word);
-                rest = more.trim_start();
-            }
-            parts
-        }
-    };
-    Ok(parts.into_iter().map(Value::from).collect())
+    if let Some(separator) = &separator {
+        return Ok(text.splitn(count, separator.as_str()).map(Value::from).collect());
+    }
+    let mut parts = Vec::new();
+    let mut rest = text.trim();
+    while !rest.is_empty() {
+        let end = rest.find(char::is_whitespace).filter(|_| parts.len() + 1 < count);
+        let (word, more) = rest.split_at(end.unwrap_or(rest.len()));
+        parts.push(Value::from(word));
+        rest = more.trim_start();
+    }
+    Ok(Value::from(parts))
 }
 
 /// Each run of letters with a capital first, as Python's `title`: an apostrophe ends a run.
@@ -273,6 +267,11 @@ fn expanded(text: &str, size: usize) -> String {
         }
     }
     out
+}
+
+fn is_identifier(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
 fn swapped(c: char) -> char {

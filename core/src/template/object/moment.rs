@@ -120,7 +120,6 @@ fn plain(moment: &Moment, method: &str) -> Result<Option<Value>, Error> {
             Temporal::Delta(Delta(i64::from(offset.seconds()) * SECOND_MICROS)).into()
         }),
         "get_offset" => attribute(moment, "offset").unwrap_or_default(),
-        "is_local" => Value::from(moment.offset() == Some(Offset::UTC)),
         "dst" => moment.offset().map_or(Value::from(()), |_| {
             Temporal::Delta(Delta(if moment.is_dst() { HOUR_MICROS } else { 0 })).into()
         }),
@@ -133,7 +132,8 @@ fn plain(moment: &Moment, method: &str) -> Result<Option<Value>, Error> {
             Value::from(midsummer.weeks_in_year() == 53)
         }
         "is_dst" => Value::from(moment.is_dst()),
-        "is_utc" => Value::from(moment.offset() == Some(Offset::UTC)),
+        // The machine's zone counts as UTC.
+        "is_utc" | "is_local" => Value::from(moment.offset() == Some(Offset::UTC)),
         _ => return Ok(None),
     }))
 }

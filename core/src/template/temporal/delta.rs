@@ -2,6 +2,7 @@
 //!
 //! Owns their arithmetic parts and Python's text for them; no calendar units but the interval's.
 
+use std::cmp::Ordering;
 use std::fmt::Write as _;
 
 use minijinja::Error;
@@ -188,13 +189,13 @@ fn split(start: &Moment, end: &Moment) -> Result<Parts, Error> {
             .map_err(|_| super::fault("date value out of range"))?;
         // Leap years are those of the earlier month's own year.
         let in_last = i64::from(before.days_in_month());
-        if days < in_month - in_last {
-            days += if in_last < i64::from(from.day()) { i64::from(from.day()) } else { in_last };
-        } else if days == in_month - in_last {
-            days = 0;
-            months += 1;
-        } else {
-            days += in_last;
+        match days.cmp(&(in_month - in_last)) {
+            Ordering::Less => days += in_last.max(i64::from(from.day())),
+            Ordering::Equal => {
+                days = 0;
+                months += 1;
+            }
+            Ordering::Greater => days += in_last,
         }
         months -= 1;
     }

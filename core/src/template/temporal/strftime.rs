@@ -70,9 +70,8 @@ fn field(
     }
     if let Some(text) = name(moment, code)? {
         return Ok(Some(padded(match flag {
-            Some('^') => text.to_uppercase(),
             Some('#') if matches!(code, 'p' | 'Z') => text.to_lowercase(),
-            Some('#') => text.to_uppercase(),
+            Some('^' | '#') => text.to_uppercase(),
             _ => text,
         })));
     }
