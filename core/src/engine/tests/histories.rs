@@ -118,7 +118,7 @@ fn build(plan: &Plan) -> Dag {
             }
         }
         if spec.fails_run && task.is_teardown {
-            task.config.insert("on_failure_fail_dagrun".to_owned(), true.into());
+            task.on_failure_fail_dagrun = true;
         }
         let mut upstream: Vec<String> = spec.upstream.iter().map(|&up| id(up)).collect();
         upstream.dedup();

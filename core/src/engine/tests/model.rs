@@ -336,14 +336,15 @@ impl Question<'_> {
         if states.contains(&None) {
             return RunState::Running;
         }
-        let ignored = |task: usize| {
-            let spec = &self.dag.tasks[task];
-            let counts = spec.config.get("on_failure_fail_dagrun");
-            spec.is_teardown && counts != Some(&serde_json::Value::Bool(true))
-        };
+        let is_teardown = |task: usize| self.dag.tasks[task].is_teardown;
         let all = 0..states.len();
-        let is_leaf =
-            |task: &usize| !ignored(*task) && self.dag.downstream(*task).into_iter().all(ignored);
+        // A teardown counts besides the others when it says so.
+        let is_leaf = |task: &usize| {
+            if is_teardown(*task) {
+                return self.dag.tasks[*task].on_failure_fail_dagrun;
+            }
+            self.dag.downstream(*task).into_iter().all(is_teardown)
+        };
         let mut leaves: Vec<usize> = all.clone().filter(is_leaf).collect();
         if leaves.is_empty() {
             leaves = all.filter(|&task| self.dag.downstream(task).is_empty()).collect();
