@@ -60,8 +60,10 @@ fn survives_beside_a_schedule(metadata: Metadata) {
     let dates: BTreeSet<String> = runs.iter().map(|run| run["logical_date"].to_string()).collect();
     assert_eq!((runs.len(), dates.len()), (DATES, DATES), "{metadata:?}: lost or doubled");
     assert!(runs.iter().all(|run| run["state"] == "success"), "{runs:?}");
-    let scheduled = runs_of(&millrace, "fill", "scheduled");
-    assert!(scheduled.len() >= 2, "the schedule went on: {scheduled:?}");
+    wait_for("the schedule goes on", 60, || {
+        let scheduled = runs_of(&millrace, "fill", "scheduled");
+        if scheduled.len() >= 2 { Ok(()) } else { Err(format!("{scheduled:?}")) }
+    });
     assert!(!millrace.log().contains("a commit failed"), "{}", millrace.log());
     // Again, and there is nothing to do.
     let mut plan = vec!["backfill", "plan", "fill"];
