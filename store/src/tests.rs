@@ -251,6 +251,8 @@ async fn task_instances(Fixture { store, .. }: Fixture) {
 async fn leftovers(Fixture { store, .. }: Fixture) {
     let epoch = fill(&store).await;
     assert_eq!(xcom::pull(&store, 3, "extract", "rows").await.unwrap()[0].value, json!([1, "한"]));
+    let element = async |index| xcom::element(&store, 3, "extract", "rows", index).await.unwrap();
+    assert_eq!((element(1).await, element(2).await), (Some(json!("한")), None));
     assert_eq!(xcom::of_ti(&store, 30).await.unwrap(), xcom::of_run(&store, 3).await.unwrap());
     let filter = XComFilter {
         task_id: Some("extract".to_owned()),

@@ -5,8 +5,11 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::{Value, json};
+
 use super::play::{Attempt, Script};
 use crate::dag::{Dag, TaskIndex};
+use crate::mapping::Source;
 use crate::operator::{approval, branch};
 use crate::state::TriggerRule;
 use crate::wire::{AttemptResult, Outcome};
@@ -134,6 +137,28 @@ pub(super) fn ancestry(dag: &Dag, task: TaskIndex) -> BTreeSet<TaskIndex> {
 /// One outcome for each task; the usual one where nothing is said.
 pub(super) struct Scenario<'a> {
     pub(super) forced: Vec<Option<&'a Forced>>,
+    /// What mapped tasks are expanded over, by the task that gives it.
+    pub(super) gifts: &'a [Gift],
+}
+
+/// A value that a task gives since a mapped task needs it: one element, whatever it is.
+pub(super) struct Gift {
+    task: TaskIndex,
+    key: String,
+    value: Value,
+}
+
+/// What the mapped tasks of a DAG are expanded over.
+pub(super) fn gifts(dag: &Dag) -> Vec<Gift> {
+    let sources = dag.tasks.iter().filter_map(|task| task.mapping.as_ref());
+    let gift = |source: &Source| {
+        let Source::XCom { task_id, key } = source else { return None };
+        let (task, giver) = dag.task(task_id.as_str())?;
+        // Those of mapped items are put together to a list.
+        let value = if giver.mapping.is_some() { json!({}) } else { json!([{}]) };
+        Some(Gift { task, key: key.clone(), value })
+    };
+    sources.flat_map(|mapping| mapping.sources()).filter_map(gift).collect()
 }
 
 impl Script for Scenario<'_> {
@@ -145,6 +170,11 @@ impl Script for Scenario<'_> {
             Some(Forced::Skipped) => result.outcome = Outcome::Skipped,
             Some(Forced::Chose(ids)) => result.chosen = Some(ids.clone()),
             Some(Forced::GoesOn(go_on)) => result.go_on = Some(*go_on),
+        }
+        if result.outcome == Outcome::Success {
+            for gift in self.gifts.iter().filter(|gift| gift.task == attempt.index) {
+                result.xcoms.insert(gift.key.clone(), gift.value.clone());
+            }
         }
         result
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde_json::Map;
 
-use super::factor::{Factor, Forced, Scenario, ancestry, chooses_freely, factors};
+use super::factor::{Factor, Forced, Gift, Scenario, ancestry, chooses_freely, factors, gifts};
 use super::play::{Occasion, Play, Played};
 use super::why;
 use crate::dag::{Dag, Params, TaskIndex};
@@ -106,6 +106,7 @@ pub(super) struct Walker<'a> {
     pub(super) dag: &'a Dag,
     /// What comes of each task when nothing else is said.
     usual: Vec<Option<Forced>>,
+    gifts: Vec<Gift>,
     play: Play,
     count: usize,
 }
@@ -118,7 +119,7 @@ impl<'a> Walker<'a> {
         for mut factor in factors(dag) {
             usual[factor.task] = Some(factor.outcomes.swap_remove(0));
         }
-        Self { dag, usual, play, count: 0 }
+        Self { dag, usual, gifts: gifts(dag), play, count: 0 }
     }
 
     /// Plays one row of outcomes.
@@ -135,7 +136,7 @@ impl<'a> Walker<'a> {
             run_after: Timestamp::UNIX_EPOCH,
             conf: Map::new(),
         };
-        self.play.run(&occasion, &mut Scenario { forced }).ok()
+        self.play.run(&occasion, &mut Scenario { forced, gifts: &self.gifts }).ok()
     }
 
     /// The tasks that never ran, each looked at again with what is upstream of it alone. One that
