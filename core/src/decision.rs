@@ -140,7 +140,7 @@ impl Decision<'_> {
 fn undecided(error: RenderError) -> Undecided {
     match error {
         RenderError::Needs(wanted) => Undecided::Needs(wanted),
-        error => Undecided::Wrong(error.to_string()),
+        error @ RenderError::Template(_) => Undecided::Wrong(error.to_string()),
     }
 }
 

@@ -369,14 +369,14 @@ mod tests {
         Mapping { expand: Expand::Product(keys.collect()), group: None }
     }
 
-    fn literal(items: Value) -> Source {
+    fn literal(items: &Value) -> Source {
         Source::Literal(items.as_array().expect("a list").clone())
     }
 
     #[test]
     fn several_keys_give_their_product_and_the_last_varies_fastest() {
         let mapping =
-            product(&[("a", literal(json!([1, 2]))), ("b", literal(json!(["x", "y", "z"])))]);
+            product(&[("a", literal(&json!([1, 2]))), ("b", literal(&json!(["x", "y", "z"])))]);
         assert_eq!(mapping.literal_count(), Some(6));
         let check = |index: u32, expected: Value| {
             let item = mapping.item(index, &Lookups::new()).expect("an item");
@@ -392,7 +392,7 @@ mod tests {
 
     #[test]
     fn what_a_task_gave_is_asked_for_and_never_a_template() {
-        let mapping = product(&[("a", xcom("x")), ("b", xcom("y")), ("c", literal(json!(["l"])))]);
+        let mapping = product(&[("a", xcom("x")), ("b", xcom("y")), ("c", literal(&json!(["l"])))]);
         let Err(NoItem::Needs(first)) = mapping.item(5, &Lookups::new()) else { panic!("needs") };
         assert_eq!(first.len(), 1, "the length of what varies slowest is not needed");
         let mut lookups = Lookups::new();
@@ -438,7 +438,7 @@ mod tests {
             id: "g".to_owned(),
             partial: json!({"base": 1}).as_object().expect("a map").clone(),
         };
-        let mut mapping = product(&[("day", literal(json!(["mon", "tue"])))]);
+        let mut mapping = product(&[("day", literal(&json!(["mon", "tue"])))]);
         mapping.group = Some(group);
         let names = mapping.item(1, &Lookups::new()).expect("an item").names();
         assert_eq!(Value::Object(names), json!({"base": 1, "day": "tue", "item": {"day": "tue"}}));

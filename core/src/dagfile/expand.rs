@@ -232,20 +232,19 @@ impl Reader<'_, '_, '_, '_> {
     fn fill(&mut self, node: &Node, drafted: &mut Drafted) {
         match &node.kind {
             Kind::Map(entries) if entries.iter().any(|entry| entry.key == "xcom") => {
-                if let Some(written) = self.from_map(entries) {
-                    self.maps(written, drafted);
+                if let Some(written) = self.xcom_of(entries) {
+                    as_maps(written, drafted);
                 }
             }
             Kind::Map(entries) if !entries.is_empty() => self.product(entries, drafted),
             Kind::List(items) => {
                 let maps = self.literal_maps(items, drafted);
-                self.maps(Written::Literal(maps), drafted);
+                as_maps(Written::Literal(maps), drafted);
             }
-            _ => match node.text().and_then(from_text) {
-                Some((task, key)) => {
-                    self.maps(Written::From { task, key, span: node.span }, drafted);
-                }
-                None => {
+            _ => {
+                if let Some((task, key)) = node.text().and_then(from_text) {
+                    as_maps(Written::From { task, key, span: node.span }, drafted);
+                } else {
                     let message = format!(
                         "`expand` of {} must be a map of keys and lists, not {}",
                         self.owner,
@@ -256,7 +255,7 @@ impl Reader<'_, '_, '_, '_> {
                          of maps of keys",
                     );
                 }
-            },
+            }
         }
     }
 
@@ -280,12 +279,6 @@ impl Reader<'_, '_, '_, '_> {
             keys.insert(key, take(written, drafted));
         }
         drafted.mapping.expand = Expand::Product(keys);
-    }
-
-    fn maps(&mut self, written: Written, drafted: &mut Drafted) {
-        drafted.is_open = matches!(written, Written::From { .. });
-        let source = take(written, drafted);
-        drafted.mapping.expand = Expand::Maps(source);
     }
 
     /// A list of maps of keys (Airflow: `expand_kwargs`).
@@ -394,7 +387,7 @@ impl Reader<'_, '_, '_, '_> {
                 Some(Written::Literal(read.collect()))
             }
             Kind::Map(entries) if entries.iter().any(|entry| entry.key == "xcom") => {
-                self.from_map(entries)
+                self.xcom_of(entries)
             }
             Kind::Map(entries) => self.pairs(key, field, node, entries),
             Kind::Scalar(scalar) if from_text(&scalar.text).is_some() => {
@@ -459,7 +452,7 @@ impl Reader<'_, '_, '_, '_> {
     }
 
     /// `{xcom: task, key: name}`.
-    fn from_map(&mut self, entries: &[Entry]) -> Option<Written> {
+    fn xcom_of(&mut self, entries: &[Entry]) -> Option<Written> {
         let mut task = None;
         let mut key = RETURN_VALUE.to_owned();
         for entry in entries {
@@ -470,7 +463,7 @@ impl Reader<'_, '_, '_, '_> {
                 }
                 "key" => key = value::text(self.report, "key", &entry.value)?,
                 other => {
-                    let hint = did_you_mean(other, ["xcom", "key"].into_iter());
+                    let hint = did_you_mean(other, ["xcom", "key"]);
                     let message = format!("unknown key \"{other}\" beside `xcom`{hint}");
                     self.report
                         .error(entry.key_span, "unknown-key", message)
@@ -501,6 +494,13 @@ impl Reader<'_, '_, '_, '_> {
             _ => {}
         }
     }
+}
+
+/// Instances over maps of keys, which are known to the file or given by a task.
+fn as_maps(written: Written, drafted: &mut Drafted) {
+    drafted.is_open = matches!(written, Written::From { .. });
+    let source = take(written, drafted);
+    drafted.mapping.expand = Expand::Maps(source);
 }
 
 fn take(written: Written, drafted: &mut Drafted) -> Source {

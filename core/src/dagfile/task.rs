@@ -5,6 +5,7 @@
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde_json::{Map, Value};
 
 use crate::dag::{Callbacks, Task};
 use crate::operator::{OperatorSpec, Place};
@@ -74,23 +75,64 @@ pub(crate) fn build(
         .map_or(Place::Worker, |spec| (spec.place)(&config::with_sample(&config, mapped.as_ref())));
     let teardown = teardown(report, fields);
     let mut reader = Reader { report, fields };
-    let task = Task {
+    let operated = Operated { config, place, is_teardown: teardown.is_some() };
+    let task = plain_keys(&mut reader, &context.zone, draft, whole, operated);
+    let chooses = task.config.contains_key("choose");
+    let mut built = Built {
+        task,
+        id_span: draft.id_span,
+        group: draft.group,
+        needs: references(report, fields, "needs"),
+        setups: teardown.unwrap_or_default(),
+        mapped,
+        chosen: fields
+            .value("choose")
+            .filter(|_| chooses)
+            .map(choose::target_nodes)
+            .unwrap_or_default(),
+        trigger_rule_span: fields.field("trigger_rule").map(|field| field.value.span),
+    };
+    built.task.pools = requirement::pools(report, context, fields);
+    built.task.resources = requirement::resources(report, fields);
+    check_limits(report, fields, &built.task, draft.id_span);
+    if let Some(spec) = whole.operator {
+        texts(report, context, fields, spec, &mut built.task);
+    }
+    built
+}
+
+/// What decides how the other keys of a task are read.
+struct Operated {
+    config: Map<String, Value>,
+    place: Place,
+    is_teardown: bool,
+}
+
+/// The keys that every operator has. Pools, resources, mapping and files come later.
+fn plain_keys(
+    reader: &mut Reader<'_, '_, '_, '_>,
+    zone: &TimeZone,
+    draft: &Draft<'_>,
+    whole: &Whole<'_>,
+    operated: Operated,
+) -> Task {
+    Task {
         task_id: draft.id.clone(),
         task_display_name: reader.text("task_display_name"),
         doc_md: reader.text("doc_md"),
         owner: reader.text("owner").unwrap_or_default(),
         operator: whole.operator.map_or("", |spec| spec.name).to_owned(),
-        config,
-        place,
-        trigger_rule: reader.trigger_rule(teardown.is_some()),
+        config: operated.config,
+        place: operated.place,
+        trigger_rule: reader.trigger_rule(operated.is_teardown),
         retries: reader.count("retries").unwrap_or(0),
         retry_delay_secs: reader.seconds("retry_delay").unwrap_or(RETRY_DELAY_SECS),
         retry_exponential_backoff: reader.backoff(),
         max_retry_delay_secs: reader.seconds("max_retry_delay"),
         no_retry_exit_codes: reader.exit_codes("no_retry_exit_codes"),
-        retry_policy: retry_policy::read(reader.report, fields),
-        start_date: reader.instant("start_date", &context.zone),
-        end_date: reader.instant("end_date", &context.zone),
+        retry_policy: retry_policy::read(reader.report, reader.fields),
+        start_date: reader.instant("start_date", zone),
+        end_date: reader.instant("end_date", zone),
         execution_timeout_secs: reader.timeout("execution_timeout"),
         depends_on_past: reader.truth("depends_on_past", false)
             || reader.truth("wait_for_downstream", false),
@@ -114,36 +156,14 @@ pub(crate) fn build(
         multiple_outputs: reader.truth("multiple_outputs", false),
         run_as_user: reader.text("run_as_user"),
         when: reader.expression("when"),
-        inlets: asset::list(reader.report, fields, "inlets"),
-        outlets: asset::list(reader.report, fields, "outlets"),
-        callbacks: callbacks(reader.report, fields),
+        inlets: asset::list(reader.report, reader.fields, "inlets"),
+        outlets: asset::list(reader.report, reader.fields, "outlets"),
+        callbacks: callbacks(reader.report, reader.fields),
         is_setup: reader.truth("setup", false),
-        is_teardown: teardown.is_some(),
+        is_teardown: operated.is_teardown,
         on_failure_fail_dagrun: reader.truth("on_failure_fail_dagrun", false),
         files: IndexMap::new(),
-    };
-    let chooses = task.config.contains_key("choose");
-    let mut built = Built {
-        task,
-        id_span: draft.id_span,
-        group: draft.group,
-        needs: references(report, fields, "needs"),
-        setups: teardown.unwrap_or_default(),
-        mapped,
-        chosen: fields
-            .value("choose")
-            .filter(|_| chooses)
-            .map(choose::target_nodes)
-            .unwrap_or_default(),
-        trigger_rule_span: fields.field("trigger_rule").map(|field| field.value.span),
-    };
-    built.task.pools = requirement::pools(report, context, fields);
-    built.task.resources = requirement::resources(report, fields);
-    check_limits(report, fields, &built.task, draft.id_span);
-    if let Some(spec) = whole.operator {
-        texts(report, context, fields, spec, &mut built.task);
     }
-    built
 }
 
 /// What every text of a task is looked at for: files, templates, connections, traps.

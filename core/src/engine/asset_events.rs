@@ -150,7 +150,7 @@ impl Engine {
         dag_id: Option<&DagId>,
         asset: Option<AssetKey>,
         before: Option<Timestamp>,
-    ) -> Answer {
+    ) -> Value {
         let mut cleared = 0;
         for entry in self.dags.values_mut() {
             let name = entry.row.dag_id.clone();
@@ -170,7 +170,7 @@ impl Engine {
         let detail = json!({ "asset": asset, "cleared": cleared });
         let actor = step.actor.clone();
         step.event_with(dag_id, "asset_queue_cleared", actor.as_deref(), Some(detail));
-        Ok(json!({ "cleared": cleared }))
+        json!({ "cleared": cleared })
     }
 
     /// The rows of what changed in the queues of a step.

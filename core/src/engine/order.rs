@@ -75,7 +75,7 @@ impl Engine {
             }
             Order::ClearAssetQueue { dag_id, asset, before, actor } => {
                 step.actor = actor;
-                self.clear_asset_queue(step, dag_id.as_ref(), asset, before)
+                Ok(self.clear_asset_queue(step, dag_id.as_ref(), asset, before))
             }
             Order::Note { dag_id, run_id, task_id, map_index, note, actor } => {
                 step.actor = actor;

@@ -316,7 +316,7 @@ impl Run {
         let mut own = vec![Counts::default(); self.tis.len()];
         for (index, node) in layout.nodes.iter().enumerate() {
             let task = u32::try_from(index).unwrap_or(u32::MAX);
-            let lists: [(&[u32], fn(&mut Counts, &Ended)); 4] = [
+            let lists: [(&[u32], Count); 4] = [
                 (&node.upstream, |counts, ended| counts.up = counts.up.and(&ended.up)),
                 (&node.setups, |counts, ended| counts.setups = counts.setups.and(&ended.setups)),
                 (&node.deciders, |counts, ended| counts.deciders_open += ended.open),
@@ -358,6 +358,9 @@ impl Run {
         self.ti(slot).row().id
     }
 }
+
+/// Adds how a task ended to the counts of another.
+type Count = fn(&mut Counts, &Ended);
 
 /// How some instances of one task ended.
 struct Ended {

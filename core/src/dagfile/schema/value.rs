@@ -19,7 +19,7 @@ const TRUTH: &str = "^([Tt]rue|[Ff]alse|[Yy]es|YES|[Nn]o|NO|[Oo]n|ON|[Oo]ff|OFF)
 
 /// The shapes that others refer to.
 pub(super) fn definitions() -> Map<String, Value> {
-    [scalars(), structures()]
+    [scalars(), structures(), asset_structures()]
         .into_iter()
         .filter_map(|shapes| match shapes {
             Value::Object(shapes) => Some(shapes),
@@ -102,6 +102,23 @@ fn structures() -> Value {
             } },
             { "type": "array", "items": { "$ref": "#/$defs/asset_condition" } },
         ] },
+        "choose": { "type": "array", "minItems": 1, "items": {
+            "type": "object",
+            "properties": {
+                "when": { "$ref": "#/$defs/text", "description": "an expression; the first that is true decides" },
+                "if": { "$ref": "#/$defs/text", "deprecated": true },
+                "then": { "anyOf": [{ "$ref": "#/$defs/texts" }, { "type": "null" }], "description": "the tasks that go on" },
+                "else": { "anyOf": [{ "$ref": "#/$defs/texts" }, { "type": "null" }], "description": "the tasks that go on when no line was true" },
+            },
+            "additionalProperties": false,
+        } },
+        "stubs": { "type": "object", "additionalProperties": { "anyOf": [stub, { "type": "array", "items": stub }] } },
+    })
+}
+
+/// Assets and the conditions over them.
+fn asset_structures() -> Value {
+    json!({
         "asset": { "anyOf": [
             { "type": "string", "minLength": 1, "maxLength": ASSET_CHARS_MAX },
             { "type": "object", "minProperties": 1, "properties": {
@@ -129,17 +146,6 @@ fn structures() -> Value {
                 "additionalProperties": false,
             },
         ] },
-        "choose": { "type": "array", "minItems": 1, "items": {
-            "type": "object",
-            "properties": {
-                "when": { "$ref": "#/$defs/text", "description": "an expression; the first that is true decides" },
-                "if": { "$ref": "#/$defs/text", "deprecated": true },
-                "then": { "anyOf": [{ "$ref": "#/$defs/texts" }, { "type": "null" }], "description": "the tasks that go on" },
-                "else": { "anyOf": [{ "$ref": "#/$defs/texts" }, { "type": "null" }], "description": "the tasks that go on when no line was true" },
-            },
-            "additionalProperties": false,
-        } },
-        "stubs": { "type": "object", "additionalProperties": { "anyOf": [stub, { "type": "array", "items": stub }] } },
     })
 }
 

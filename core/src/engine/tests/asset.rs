@@ -39,7 +39,9 @@ fn reader(name: &str, condition: Condition) -> Dag {
 
 fn world_of(dags: Vec<Dag>) -> World {
     let mut world = World::new();
-    dags.into_iter().for_each(|dag| world.load(dag));
+    for dag in dags {
+        world.load(dag);
+    }
     world
 }
 

@@ -329,6 +329,7 @@ fn the_limit_of_a_run_holds_and_is_explained() {
 
 /// 1,024 items twice, all of them upstream of all of them, and a failure among them.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "it measures how long the engine takes")]
 fn a_thousand_items_take_no_time_squared() {
     let items = json!((0..1024).collect::<Vec<_>>());
     let mut dag = dag(

@@ -374,7 +374,7 @@ fn a_restart_changes_nothing() {
                 description: None,
                 include_deferred: false,
             };
-            world.order(Order::SetPool { row: row, actor: None }).expect("a pool");
+            world.order(Order::SetPool { row, actor: None }).expect("a pool");
         }
         for turn in 0..250 {
             if turn % 60 == 59 {

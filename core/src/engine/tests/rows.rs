@@ -85,6 +85,13 @@ impl Rows {
             Change::Event(row) => self.events.push(row),
             Change::Notice(row) => self.notices.push(row),
             Change::NoticeDone(id) => self.notices.retain(|notice| notice.id != id),
+            other => self.apply_rest(other),
+        }
+    }
+
+    /// Pools, notes, deletions and assets.
+    fn apply_rest(&mut self, change: Change) {
+        match change {
             Change::Pool(row) => {
                 self.pools.insert(row.name.clone(), row);
             }
