@@ -1,6 +1,7 @@
 //! Assets on both databases: what is written is read, and no read costs more for a long history.
 
 use jiff::Timestamp;
+use millrace_core::ids::TaskId;
 use millrace_core::record::{
     AssetEventRow, AssetQueueRow, AssetReference, AssetRole, AssetRow, AssetRunRow, AssetSource,
     Change, EventRow,
@@ -139,7 +140,7 @@ pub(crate) async fn assets(Fixture { store, .. }: Fixture) {
         .collect();
     assert_eq!(told, ["1 etl schedule", "2 other inlet"]);
     assert_eq!((found[0].created_at, found[0].updated_at), (at(1), at(5)));
-    assert_eq!(found[1].task_id.as_ref().map(|id| id.as_str()), Some("extract"));
+    assert_eq!(found[1].task_id.as_ref().map(TaskId::as_str), Some("extract"));
 
     consumption(&store, epoch).await;
     event_list(&store).await;

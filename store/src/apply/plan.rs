@@ -107,18 +107,11 @@ impl<'a> Plan<'a> {
             Change::BackfillCreated(row, dates) => {
                 self.new_backfills.insert(row.id, row);
                 for date in dates {
-                    self.backfill_dates.insert((date.backfill, date.sort_ordinal), date);
+                    self.backfill_date(date);
                 }
             }
-            Change::Backfill(row) => match self.new_backfills.get_mut(&row.id) {
-                Some(new) => *new = row,
-                None => {
-                    self.backfills.insert(row.id, row);
-                }
-            },
-            Change::BackfillDate(date) => {
-                self.backfill_dates.insert((date.backfill, date.sort_ordinal), date);
-            }
+            Change::Backfill(row) => self.backfill(row),
+            Change::BackfillDate(date) => self.backfill_date(date),
             Change::RunDeleted(run) => self.delete_run(*run),
             Change::Asset(row) => {
                 self.assets.insert(row.id, row);
@@ -134,6 +127,19 @@ impl<'a> Plan<'a> {
             Change::InboxDone { id, answer } => self.inbox.push((*id, answer)),
         }
         Ok(())
+    }
+
+    /// A backfill that these changes make is written once, as it is last.
+    fn backfill(&mut self, row: &'a BackfillRow) {
+        if let Some(new) = self.new_backfills.get_mut(&row.id) {
+            *new = row;
+        } else {
+            self.backfills.insert(row.id, row);
+        }
+    }
+
+    fn backfill_date(&mut self, date: &'a BackfillDateRow) {
+        self.backfill_dates.insert((date.backfill, date.sort_ordinal), date);
     }
 
     fn run(&mut self, from: RunState, row: &'a RunRow) -> Result<(), ApplyError> {
