@@ -17,6 +17,9 @@ use tokio::sync::oneshot;
 /// Where an answer goes; a caller that went away is nobody's problem.
 pub(crate) type Answerer<T> = oneshot::Sender<Result<T, ProtocolError>>;
 
+/// A run, and the states of its task instances.
+pub(crate) type PastRun = (RunKey, BTreeMap<(TaskId, i32), TaskState>);
+
 /// One request to the loop.
 #[derive(Debug)]
 pub(crate) enum Command {
@@ -46,7 +49,7 @@ pub(crate) enum Command {
         /// The run that looks back.
         run: RunKey,
         /// The run before it, with its states.
-        found: Option<(RunKey, BTreeMap<(TaskId, i32), TaskState>)>,
+        found: Option<PastRun>,
     },
     /// How much a task gave to be mapped over.
     Length {
