@@ -107,7 +107,7 @@ struct CreatedRun {
 }
 
 impl CreatedRun {
-    fn of(run: Consumer) -> Self {
+    fn of(run: &Consumer) -> Self {
         Self {
             run_id: run.run_id.to_string(),
             dag_id: run.dag_id.to_string(),
@@ -145,7 +145,7 @@ impl AssetEventShape {
     pub(crate) fn of(
         row: AssetEventRow,
         assets: &BTreeMap<AssetKey, AssetRow>,
-        consumers: Vec<Consumer>,
+        consumers: &[Consumer],
     ) -> Self {
         let asset = assets.get(&row.asset);
         let source = row.source.as_ref();
@@ -161,7 +161,7 @@ impl AssetEventShape {
             source_run_id: text(|source| source.run_id.to_string()),
             source_map_index: source.map_or(-1, |source| source.map_index),
             extra: row.extra,
-            created_dagruns: consumers.into_iter().map(CreatedRun::of).collect(),
+            created_dagruns: consumers.iter().map(CreatedRun::of).collect(),
             timestamp: At(row.at),
             partition_key: None,
         }

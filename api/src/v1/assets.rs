@@ -106,7 +106,7 @@ async fn graph(State(app): State<App>, mut params: Params) -> Result<Json<AssetG
         uses.entry(one.asset).or_default().push(one);
     }
     let waiting = asset_queue::waiting(app.store(), None, None).await?;
-    let mut last = asset_event::last_of(app.store(), &keys).await?;
+    let last = asset_event::last_of(app.store(), &keys).await?;
     let node = |row: AssetRow| {
         let uses = uses.get(&row.id).map(Vec::as_slice).unwrap_or_default();
         let starts = uses.iter().filter(|one| one.role == AssetRole::Schedule).map(|one| {
@@ -118,7 +118,7 @@ async fn graph(State(app): State<App>, mut params: Params) -> Result<Json<AssetG
             producers: tasks(uses, AssetRole::Outlet),
             consumers: tasks(uses, AssetRole::Inlet),
             starts: starts.collect(),
-            last_event: last.remove(&row.id).map(last_event),
+            last_event: last.get(&row.id).map(last_event),
             id: row.id,
             name: row.name,
             uri: row.uri,
@@ -137,7 +137,7 @@ fn tasks(uses: &[AssetUse], role: AssetRole) -> Vec<TaskName> {
     uses.iter().filter(|one| one.role == role).filter_map(name).collect()
 }
 
-fn last_event(row: AssetEventRow) -> LastEvent {
+fn last_event(row: &AssetEventRow) -> LastEvent {
     let source = row.source.as_ref();
     LastEvent {
         id: row.id,

@@ -40,9 +40,9 @@ async fn shapes(app: &App, page: Page<AssetEventRow>) -> Result<AssetEventPage, 
     keys.dedup();
     let assets = asset::by_keys(app.store(), &keys).await?;
     let ids: Vec<_> = page.rows.iter().map(|row| row.id).collect();
-    let mut consumers = asset_queue::consumers(app.store(), &ids).await?;
+    let consumers = asset_queue::consumers(app.store(), &ids).await?;
     let shape = |row: AssetEventRow| {
-        let runs = consumers.remove(&row.id).unwrap_or_default();
+        let runs = consumers.get(&row.id).map(Vec::as_slice).unwrap_or_default();
         AssetEventShape::of(row, &assets, runs)
     };
     let asset_events = page.rows.into_iter().map(shape).collect();
