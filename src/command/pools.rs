@@ -59,7 +59,7 @@ impl Pools {
                 let before = pool::get(&store, &name).await.map_err(fault)?;
                 let description = description.or(before.and_then(|pool| pool.description));
                 let row = PoolRow { name: name.clone(), slots, description, include_deferred };
-                orders::send_now(&store, &Order::SetPool { row: row, actor: super::wait::actor() })
+                orders::send_now(&store, &Order::SetPool { row, actor: super::wait::actor() })
                     .await?;
                 print(&format!("pool {name} is set, slots: {slots}"))
             }

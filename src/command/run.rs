@@ -221,7 +221,7 @@ async fn make_pools(store: &Store, dag: &Dag, known: &[PoolRow]) -> Result<(), F
             description: None,
             include_deferred: false,
         });
-        orders::send_now(store, &Order::SetPool { row: row, actor: actor() }).await?;
+        orders::send_now(store, &Order::SetPool { row, actor: actor() }).await?;
     }
     Ok(())
 }
