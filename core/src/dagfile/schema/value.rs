@@ -19,7 +19,7 @@ const TRUTH: &str = "^([Tt]rue|[Ff]alse|[Yy]es|YES|[Nn]o|NO|[Oo]n|ON|[Oo]ff|OFF)
 
 /// The shapes that others refer to.
 pub(super) fn definitions() -> Map<String, Value> {
-    [scalars(), structures(), asset_structures()]
+    [scalars(), structures(), asset_structures(), choices()]
         .into_iter()
         .filter_map(|shapes| match shapes {
             Value::Object(shapes) => Some(shapes),
@@ -60,7 +60,7 @@ fn scalars() -> Value {
     })
 }
 
-/// Notices, tasks, schedules, choices.
+/// Notices, tasks, groups, schedules.
 fn structures() -> Value {
     let kinds: Map<String, Value> = KINDS
         .iter()
@@ -80,7 +80,6 @@ fn structures() -> Value {
         let named: Vec<Value> = names.iter().map(|name| json!({ "required": [name] })).collect();
         json!({ "type": "array", "items": { "allOf": [{ "$ref": of }, { "anyOf": named }] } })
     };
-    let stub = json!({ "$ref": "#/$defs/stub" });
     json!({
         "notices": { "anyOf": [notice, { "type": "array", "items": notice }] },
         "tasks": { "anyOf": [
@@ -102,17 +101,6 @@ fn structures() -> Value {
             } },
             { "type": "array", "items": { "$ref": "#/$defs/asset_condition" } },
         ] },
-        "choose": { "type": "array", "minItems": 1, "items": {
-            "type": "object",
-            "properties": {
-                "when": { "$ref": "#/$defs/text", "description": "an expression; the first that is true decides" },
-                "if": { "$ref": "#/$defs/text", "deprecated": true },
-                "then": { "anyOf": [{ "$ref": "#/$defs/texts" }, { "type": "null" }], "description": "the tasks that go on" },
-                "else": { "anyOf": [{ "$ref": "#/$defs/texts" }, { "type": "null" }], "description": "the tasks that go on when no line was true" },
-            },
-            "additionalProperties": false,
-        } },
-        "stubs": { "type": "object", "additionalProperties": { "anyOf": [stub, { "type": "array", "items": stub }] } },
     })
 }
 
@@ -146,6 +134,24 @@ fn asset_structures() -> Value {
                 "additionalProperties": false,
             },
         ] },
+    })
+}
+
+/// Choices, and the stubs of cases.
+fn choices() -> Value {
+    let stub = json!({ "$ref": "#/$defs/stub" });
+    json!({
+        "choose": { "type": "array", "minItems": 1, "items": {
+            "type": "object",
+            "properties": {
+                "when": { "$ref": "#/$defs/text", "description": "an expression; the first that is true decides" },
+                "if": { "$ref": "#/$defs/text", "deprecated": true },
+                "then": { "anyOf": [{ "$ref": "#/$defs/texts" }, { "type": "null" }], "description": "the tasks that go on" },
+                "else": { "anyOf": [{ "$ref": "#/$defs/texts" }, { "type": "null" }], "description": "the tasks that go on when no line was true" },
+            },
+            "additionalProperties": false,
+        } },
+        "stubs": { "type": "object", "additionalProperties": { "anyOf": [stub, { "type": "array", "items": stub }] } },
     })
 }
 
