@@ -10,7 +10,7 @@ use millrace_core::record::AttemptKey;
 use millrace_core::wire::{AppendLog, Assignment, AttemptResult, Link, Outcome};
 
 use crate::config::WorkerConfig;
-use crate::folder::{AttemptFolder, Note};
+use crate::folder::{AttemptFolder, Folders, Note};
 use crate::log::AttemptLog;
 use crate::operator::{self, Context};
 use crate::process::scan;
@@ -26,6 +26,8 @@ pub(crate) struct Surroundings {
     pub(crate) link: Link,
     /// The worker's settings.
     pub(crate) settings: Arc<WorkerConfig>,
+    /// The folders of its attempts.
+    pub(crate) folders: Arc<Folders>,
 }
 
 /// Runs an attempt to its end, or takes over what an earlier incarnation started. Whatever goes wrong becomes its result; nothing is thrown.
@@ -35,7 +37,7 @@ pub(crate) async fn run(
     stop: Arc<StopSender>,
     former: Option<Former>,
 ) -> AttemptResult {
-    let Surroundings { link, settings } = surroundings;
+    let Surroundings { link, settings, folders } = surroundings;
     let key = assignment.key;
     let offset = match &former {
         Some(former) => log_end(&link, key).await.unwrap_or(former.note.log_offset),
@@ -49,7 +51,7 @@ pub(crate) async fn run(
         AttemptLog::open(link.clone(), key, offset, settings.clock.clone(), settings.log_bytes_max);
     log.add_secrets(assignment.secrets.iter().map(|secret| secret.0.clone()));
     let assignment = Arc::new(assignment);
-    let folder = match prepare(&settings, &assignment, former.as_ref()) {
+    let folder = match prepare(&folders, &settings, &assignment, former.as_ref()) {
         Ok(folder) => folder,
         Err(error) => {
             let report = Failure::lost(format!("attempt folder: {error}")).into();
@@ -114,6 +116,7 @@ async fn guarded(context: &Context) -> Report {
 }
 
 fn prepare(
+    folders: &Arc<Folders>,
     settings: &WorkerConfig,
     assignment: &Assignment,
     former: Option<&Former>,
@@ -121,8 +124,8 @@ fn prepare(
     if let Some(former) = former {
         return Ok(former.folder.clone());
     }
-    let folder = AttemptFolder::create(&settings.home, assignment.key)?;
-    folder.write_first_note(&first_note(settings, assignment))?;
+    let folder = folders.create(assignment.key)?;
+    folder.write_note(&first_note(settings, assignment))?;
     Ok(folder)
 }
 

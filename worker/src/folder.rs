@@ -2,12 +2,17 @@
 //! the worker finds what still runs.
 //!
 //! `<home>/worker/attempts/<ti>.<try>.<epoch>/` with mode 0700. The note is written before
-//! anything starts and removed with the folder when the attempt has ended.
+//! anything starts and is gone when the attempt has ended: see [`spare`] for what becomes of the
+//! folder.
+
+mod spare;
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use millrace_core::record::AttemptKey;
 use serde::{Deserialize, Serialize};
@@ -40,44 +45,35 @@ pub(crate) struct Note {
     pub(crate) log_offset: u64,
 }
 
-/// The folder of a running attempt; removed with everything in it by [`AttemptFolder::remove`].
+/// The folder of a running attempt; ended by [`AttemptFolder::remove`].
 #[derive(Debug, Clone)]
 pub(crate) struct AttemptFolder {
     path: PathBuf,
+    /// Where it goes when its attempt has ended; none for one of a former incarnation.
+    folders: Option<Arc<Folders>>,
+    /// Something of the attempt may still use it.
+    in_use: Arc<AtomicBool>,
 }
+
+pub(crate) use spare::Folders;
 
 const NOTE: &str = "note.json";
 
 /// Names the folder of [`AttemptFolder::lend`].
 const LENT: &str = "lent";
 
+/// The folder of [`AttemptFolder::scratch`].
+const SCRATCH: &str = "tmp";
+
 impl AttemptFolder {
-    /// Where the folders of all attempts are.
-    pub(crate) fn parent(home: &Path) -> PathBuf {
-        home.join("worker").join("attempts")
-    }
-
-    /// Makes the folder of an attempt; one left by an interrupted start is emptied.
-    pub(crate) fn create(home: &Path, key: AttemptKey) -> io::Result<Self> {
-        let path = Self::parent(home).join(key.to_string());
-        let mut builder = fs::DirBuilder::new();
-        builder.mode(0o700);
-        match builder.create(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                builder.recursive(true).create(&path)?;
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                fs::remove_dir_all(&path)?;
-                builder.create(&path)?;
-            }
-            done => done?,
-        }
-        Ok(Self { path })
-    }
-
     /// The folder of an attempt that was adopted.
     pub(crate) fn existing(path: PathBuf) -> Self {
-        Self { path }
+        Self { path, folders: None, in_use: Arc::default() }
+    }
+
+    /// A process of the attempt outlived it: nobody else may get the folder.
+    pub(crate) fn stays_in_use(&self) {
+        self.in_use.store(true, Ordering::Relaxed);
     }
 
     /// Its path.
@@ -87,8 +83,8 @@ impl AttemptFolder {
 
     /// A fresh folder inside, for a task without a working directory.
     pub(crate) fn scratch(&self) -> io::Result<PathBuf> {
-        let scratch = self.path.join("tmp");
-        match fs::DirBuilder::new().mode(0o700).create(&scratch) {
+        let scratch = self.path.join(SCRATCH);
+        match spare::private().create(&scratch) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             _ => Ok(scratch),
         }
@@ -114,11 +110,6 @@ impl AttemptFolder {
         self.path.join("out")
     }
 
-    /// Writes the first note into a fresh folder. Half a note is none: nothing was started yet.
-    pub(crate) fn write_first_note(&self, note: &Note) -> io::Result<()> {
-        fs::write(self.path.join(NOTE), serde_json::to_vec(note)?)
-    }
-
     /// A folder for the files of a process under another account, which cannot look into this one:
     /// its own, below the machine's folder for temporary files.
     pub(crate) fn lend(&self, uid: u32, gid: u32) -> io::Result<PathBuf> {
@@ -132,16 +123,27 @@ impl AttemptFolder {
         Ok(lent.keep())
     }
 
-    /// Writes the note, whole or not at all.
+    /// Writes the note over the one before, whole or not at all for whoever reads it after this
+    /// process was killed: one write within one page. After a power cut no note means anything.
     pub(crate) fn write_note(&self, note: &Note) -> io::Result<()> {
-        let unfinished = self.path.join("note.json.new");
-        fs::write(&unfinished, serde_json::to_vec(note)?)?;
-        fs::rename(unfinished, self.path.join(NOTE))
+        let mut line = serde_json::to_vec(note)?;
+        line.push(b'\n');
+        let path = self.path.join(NOTE);
+        if line.len() > NOTE_BYTES_AT_ONCE {
+            let unfinished = self.path.join("note.json.new");
+            fs::write(&unfinished, line)?;
+            return fs::rename(unfinished, path);
+        }
+        let options = fs::OpenOptions::new().write(true).create(true).truncate(false).open(path);
+        options?.write_all_at(&line, 0)
     }
 
-    /// Reads the note of a former incarnation; none when it never got that far.
+    /// Reads the note of a former incarnation; none when it never got that far. What stands behind
+    /// its line is left of a longer one.
     pub(crate) fn read_note(&self) -> Option<Note> {
-        serde_json::from_slice(&fs::read(self.path.join(NOTE)).ok()?).ok()
+        let text = fs::read(self.path.join(NOTE)).ok()?;
+        let line = &text[..text.iter().position(|&byte| byte == b'\n')?];
+        serde_json::from_slice(line).ok()
     }
 
     /// Removes the folder beside whatever comes next: a big one takes time, and nobody waits.
@@ -149,12 +151,19 @@ impl AttemptFolder {
         tokio::task::spawn_blocking(move || self.remove());
     }
 
-    /// Removes the folder. What a task left there without permissions stays, with a warning.
+    /// Ends the folder: it is emptied and waits for another attempt, or is removed. What a task
+    /// left there without permissions stays, with a warning.
     pub(crate) fn remove(&self) {
         if let Ok(lent) = fs::read_to_string(self.path.join(LENT))
             && let Err(error) = fs::remove_dir_all(&lent)
         {
             tracing::warn!(folder = lent, %error, "a task's folder is not removed");
+        }
+        let in_use = self.in_use.load(Ordering::Relaxed);
+        if let Some(folders) = self.folders.as_ref().filter(|_| !in_use)
+            && folders.take_back(&self.path)
+        {
+            return;
         }
         if let Err(error) = fs::remove_dir_all(&self.path)
             && error.kind() != io::ErrorKind::NotFound
@@ -164,11 +173,15 @@ impl AttemptFolder {
     }
 }
 
+/// Less than a page, of which the kernel writes all or nothing when it kills the writer.
+const NOTE_BYTES_AT_ONCE: usize = 4_000;
+
 /// The folders that a former incarnation left, with their notes.
 pub(crate) fn leftovers(home: &Path) -> Vec<(AttemptFolder, Option<Note>)> {
-    let Ok(entries) = fs::read_dir(AttemptFolder::parent(home)) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(Folders::place(home)) else { return Vec::new() };
     entries
         .flatten()
+        .filter(|entry| !spare::is_spare(&entry.file_name()))
         .map(|entry| {
             let folder = AttemptFolder::existing(entry.path());
             let note = folder.read_note();

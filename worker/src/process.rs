@@ -58,6 +58,8 @@ pub(crate) struct ProcessEnd {
     pub(crate) signal: Option<i32>,
     /// Why it was stopped, if it was.
     pub(crate) stopped: Option<StopReason>,
+    /// Whether others of its group live on.
+    pub(crate) group_lives: bool,
     /// The last line of its standard output, masked.
     pub(crate) last_line: LastLine,
     /// The last lines of its standard error, masked.
@@ -103,6 +105,7 @@ pub(crate) async fn run(
         exit_code: status.code().unwrap_or_else(|| 128 + signal.unwrap_or_default()),
         signal,
         stopped,
+        group_lives: group::has_members(pid),
         last_line: out.last_line().clone(),
         last_errors: err.quoted().map(str::to_owned).collect(),
     })

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::attempt::Surroundings;
 use crate::config::WorkerConfig;
+use crate::folder::Folders;
 use crate::slots::Slots;
 use crate::stop::{StopReason, StopSender};
 use calls::Calls;
@@ -80,7 +81,11 @@ impl Worker {
         };
         let (sender, events) = mpsc::unbounded_channel();
         let mut state = State {
-            surroundings: Surroundings { link: link.clone(), settings: Arc::clone(&settings) },
+            surroundings: Surroundings {
+                link: link.clone(),
+                settings: Arc::clone(&settings),
+                folders: Folders::open(&settings.home),
+            },
             calls: Calls::new(link, Arc::clone(&settings), sender.clone()),
             sender,
             slots: Slots::new(settings.slots),

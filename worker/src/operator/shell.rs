@@ -166,7 +166,11 @@ async fn run_process(
         account: place.account.clone(),
     };
     let started = |pid| note_process(context, pid);
-    process::run(spec, &context.log, &context.stop, started).await.map_err(|error| {
+    let end = process::run(spec, &context.log, &context.stop, started).await;
+    if end.as_ref().is_ok_and(|end| end.group_lives) {
+        context.folder.stays_in_use();
+    }
+    end.map_err(|error| {
         let program = launch.program.to_string_lossy();
         let reason =
             format!("\"{program}\" could not be started in \"{}\": {error}", cwd.display());

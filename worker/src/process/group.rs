@@ -67,6 +67,11 @@ async fn gone(child: &mut Child, group: Pid) {
     }
 }
 
+/// Whether anybody is in a group whose leader has been waited for.
+pub(super) fn has_members(pid: i32) -> bool {
+    Pid::from_raw(pid).is_some_and(|group| test_kill_process_group(group).is_ok())
+}
+
 fn lives(group: Pid) -> bool {
     test_kill_process_group(group).is_ok() && scan::group_lives(group.as_raw_nonzero().get())
 }
