@@ -15,6 +15,7 @@ mod output;
 mod reference;
 mod revision;
 mod settings;
+mod shorthand;
 
 use std::process::ExitCode;
 
@@ -50,7 +51,8 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let args: Vec<_> = std::env::args_os().collect();
+    let cli: Cli = shorthand::parse(&args).unwrap_or_else(|error| error.exit());
     start_logging(&cli.command);
     // Two providers in one process panic at first use; this one is chosen for all.
     let _ = rustls::crypto::ring::default_provider().install_default();
