@@ -9,9 +9,10 @@ use std::str::FromStr as _;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Executor as _};
+use sqlx::mysql::MySqlConnectOptions;
+use sqlx::pool::PoolOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, Database, Executor as _, MySql, Sqlite};
 
 use crate::db::{Db, Dialect, Sql, StoreError};
 use crate::secret::{Place, SecretError, Secrets};
@@ -20,6 +21,9 @@ use crate::secret::{Place, SecretError, Secrets};
 const POOL_CONNECTIONS_MAX: u32 = 8;
 /// How long a caller waits for a connection before the database counts as unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection that rested for longer is tested before its next use; testing each time would cost
+/// every transaction a round trip.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// How long SQLite waits for another process's write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Statement shapes kept prepared by each connection; multi-row inserts come in powers of two.
@@ -176,17 +180,15 @@ async fn open_sqlite(path: PathBuf) -> Result<Store, OpenError> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full);
     let failed = |source| OpenError::Connect { location: location.clone(), source };
-    let write = SqlitePoolOptions::new()
+    let write = pool_options::<Sqlite>()
         .max_connections(1)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
         .idle_timeout(None)
         .max_lifetime(None)
         .connect_with(writer)
         .await
         .map_err(failed)?;
-    let read = SqlitePoolOptions::new()
+    let read = pool_options::<Sqlite>()
         .max_connections(POOL_CONNECTIONS_MAX)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_lazy_with(options.read_only(true));
     let file = Some(path.into());
     Ok(Store {
@@ -195,6 +197,20 @@ async fn open_sqlite(path: PathBuf) -> Result<Store, OpenError> {
         file,
         secrets: Arc::default(),
     })
+}
+
+/// What all pools have in common.
+fn pool_options<DB: Database>() -> PoolOptions<DB> {
+    PoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).test_before_acquire(false).before_acquire(
+        |connection: &mut DB::Connection, rested| {
+            Box::pin(async move {
+                if rested.idle_for > TRUSTED_FOR {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        },
+    )
 }
 
 async fn open_mariadb(url: &str) -> Result<Store, OpenError> {
@@ -214,9 +230,8 @@ async fn open_mariadb(url: &str) -> Result<Store, OpenError> {
     if name.is_empty() {
         return Err(OpenError::NoName { location });
     }
-    let pool = MySqlPoolOptions::new()
+    let pool = pool_options::<MySql>()
         .max_connections(POOL_CONNECTIONS_MAX)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
         .after_connect(|connection, _| {
             Box::pin(async move {
                 // READ COMMITTED: no gap locks, hence no deadlocks between claims and inserts.
