@@ -48,6 +48,7 @@ mod mark;
 mod notice;
 mod order;
 mod past;
+mod reach;
 mod restore;
 mod run;
 mod schedule;

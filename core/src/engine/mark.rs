@@ -3,17 +3,20 @@
 //!
 //! [`plan_mark`] says which, for a dry run and for the order itself.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::Engine;
 use super::apply::run_event;
 use super::event::{Mark, Refusal};
 use super::order::{Answer, invalid};
+use super::reach::{self, Spot};
 use super::run::Run;
-use super::select::{Scope, select, walk};
+use super::select::{Scope, select};
 use super::step::Step;
 use super::transition::TaskEvent;
-use crate::dag::{Dag, TaskIndex};
+use crate::dag::Dag;
 use crate::record::{Change, RunKey, TiKey, TiRow};
 use crate::state::TaskState;
 
@@ -22,7 +25,7 @@ use crate::state::TaskState;
 pub struct MarkPlan {
     /// Task instances that get the state.
     pub marked: Vec<TiKey>,
-    /// Failed task instances below them that are cleared.
+    /// Failed task instances that depend on them and are cleared.
     pub cleared: Vec<TiKey>,
 }
 
@@ -40,13 +43,13 @@ pub fn plan_mark(dag: &Dag, rows: &[TiRow], mark: &Mark) -> Result<MarkPlan, Ref
     let selected = select(dag, rows, &mark.selection, Scope::Exact)?;
     let changes = |row: &&TiRow| row.state != mark.state && row.state != TaskState::Removed;
     let marked: Vec<&TiRow> = selected.into_iter().filter(changes).collect();
-    let starts: Vec<TaskIndex> =
-        marked.iter().filter_map(|row| Some(dag.task(row.task_id.as_str())?.0)).collect();
-    let below = walk(dag, &starts, Dag::downstream);
+    let starts: Vec<Spot> = marked.iter().filter_map(|row| reach::spot_of(dag, row)).collect();
+    let below = reach::walk(dag, &starts, Dag::downstream);
+    let ids: BTreeSet<TiKey> = marked.iter().map(|row| row.id).collect();
     let cleared = rows.iter().filter(|row| {
         matches!(row.state, TaskState::Failed | TaskState::UpstreamFailed)
-            && dag.task(row.task_id.as_str()).is_some_and(|(index, _)| below.contains(&index))
-            && !marked.iter().any(|other| other.id == row.id)
+            && reach::has(dag, &below, row)
+            && !ids.contains(&row.id)
     });
     Ok(MarkPlan {
         cleared: cleared.map(|row| row.id).collect(),

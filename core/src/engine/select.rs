@@ -1,11 +1,15 @@
 //! Which task instances an order is about.
+//!
+//! What comes before or after an item of a mapped group is what its own item has there; beyond the
+//! group it is everything (`reach`).
 
 use std::collections::BTreeSet;
 
 use super::event::{Refusal, Selection};
+use super::reach::{self, ALL_ITEMS, Spot};
 use crate::dag::{Dag, TaskIndex};
 use crate::ids::TaskId;
-use crate::record::TiRow;
+use crate::record::{TiKey, TiRow};
 use crate::state::TaskState;
 use crate::suggest::nearest;
 
@@ -40,15 +44,12 @@ pub(super) fn select<'a>(
             && (!selection.only_running || row.state == TaskState::Running)
     };
     let mut found: Vec<&TiRow> =
-        rows.iter().filter(|row| wanted.has(row)).filter(in_state).collect();
+        rows.iter().filter(|row| wanted.has(dag, row)).filter(in_state).collect();
     if scope == Scope::WithSetups && !selection.only_running {
-        let names = setups_of(dag, &found);
-        let is_found = |row: &TiRow| found.iter().any(|other| other.id == row.id);
-        let chosen: Vec<&TiRow> = rows
-            .iter()
-            .filter(|row| names.contains(row.task_id.as_str()) || is_found(row))
-            .collect();
-        found = chosen;
+        let setups = setups_of(dag, &found);
+        let ids: BTreeSet<TiKey> = found.iter().map(|row| row.id).collect();
+        let is_chosen = |row: &&TiRow| ids.contains(&row.id) || reach::has(dag, &setups, row);
+        found = rows.iter().filter(is_chosen).collect();
     }
     Ok(found)
 }
@@ -56,7 +57,12 @@ pub(super) fn select<'a>(
 /// What a selection names.
 enum Wanted {
     All,
-    Some { tasks: BTreeSet<TaskId>, items: Vec<(TaskId, i32)> },
+    /// Tasks that are gone from the DAG by name, the others by place.
+    Some {
+        gone: BTreeSet<TaskId>,
+        spots: BTreeSet<Spot>,
+        gone_items: Vec<(TaskId, i32)>,
+    },
 }
 
 impl Wanted {
@@ -64,103 +70,91 @@ impl Wanted {
         if selection.is_all() {
             return Ok(Self::All);
         }
-        let mut tasks = BTreeSet::new();
-        let mut found = BTreeSet::new();
-        let mut starts = Vec::new();
+        let mut gone = BTreeSet::new();
+        let mut gone_items = Vec::new();
+        let mut spots: BTreeSet<Spot> = BTreeSet::new();
         for name in &selection.task_ids {
             match (dag.task(name.as_str()), dag.group(name.as_str())) {
                 (Some((index, _)), _) => {
-                    found.insert(index);
+                    spots.insert((index, ALL_ITEMS));
                 }
-                (None, Some(group)) => found.extend(group.tasks.iter().copied()),
+                (None, Some(group)) => {
+                    spots.extend(group.tasks.iter().map(|&index| (index, ALL_ITEMS)));
+                }
                 (None, None) if rows.iter().any(|row| row.task_id == *name) => {
-                    tasks.insert(name.clone());
+                    gone.insert(name.clone());
                 }
                 (None, None) => return Err(unknown(dag, name)),
             }
         }
         for (name, map_index) in &selection.items {
-            let exists = rows.iter().any(|row| row.task_id == *name && row.map_index == *map_index);
-            match dag.task(name.as_str()) {
-                _ if !exists => return Err(no_item(dag, rows, name, *map_index)),
-                Some((index, _)) => starts.push(index),
-                None => {}
+            let is_it = |row: &&TiRow| row.task_id == *name && row.map_index == *map_index;
+            let Some(row) = rows.iter().find(is_it) else {
+                return Err(no_item(dag, rows, name, *map_index));
+            };
+            match reach::spot_of(dag, row) {
+                Some(spot) => {
+                    spots.insert(spot);
+                }
+                None => gone_items.push((name.clone(), *map_index)),
             }
         }
-        starts.extend(found.iter().copied());
+        let starts: Vec<Spot> = spots.iter().copied().collect();
         if selection.include_upstream {
-            found.extend(walk(dag, &starts, Dag::upstream));
+            spots.extend(reach::walk(dag, &starts, Dag::upstream));
         }
         if selection.include_downstream {
-            found.extend(walk(dag, &starts, Dag::downstream));
+            spots.extend(reach::walk(dag, &starts, Dag::downstream));
         }
-        tasks.extend(found.into_iter().map(|index| dag.tasks[index].task_id.clone()));
-        Ok(Self::Some { tasks, items: selection.items.clone() })
+        Ok(Self::Some { gone, spots, gone_items })
     }
 
-    fn has(&self, row: &TiRow) -> bool {
+    fn has(&self, dag: &Dag, row: &TiRow) -> bool {
         match self {
             Self::All => true,
-            Self::Some { tasks, items } => {
-                tasks.contains(&row.task_id)
-                    || items.iter().any(|(task, at)| row.task_id == *task && row.map_index == *at)
+            Self::Some { gone, spots, gone_items } => {
+                reach::has(dag, spots, row)
+                    || gone.contains(&row.task_id)
+                    || gone_items
+                        .iter()
+                        .any(|(task, at)| row.task_id == *task && row.map_index == *at)
             }
         }
     }
 }
 
-/// The names of the setups in whose scope selected tasks are, and of the teardowns of those and of
+/// The setups in whose scope selected task instances are, and the teardowns of those and of
 /// selected setups.
-fn setups_of<'a>(dag: &'a Dag, rows: &[&TiRow]) -> BTreeSet<&'a str> {
-    let mut found: BTreeSet<TaskIndex> =
-        rows.iter().filter_map(|row| Some(dag.task(row.task_id.as_str())?.0)).collect();
-    let selected = found.clone();
-    add_setups(dag, &mut found);
-    found.difference(&selected).map(|&index| dag.tasks[index].task_id.as_str()).collect()
-}
-
-/// Adds the setups in whose scope a task is, and the teardowns of those and of selected setups.
-fn add_setups(dag: &Dag, found: &mut BTreeSet<TaskIndex>) {
+fn setups_of(dag: &Dag, rows: &[&TiRow]) -> BTreeSet<Spot> {
+    let mut found = BTreeSet::new();
     if !dag.tasks.iter().any(|task| task.is_setup) {
-        return;
+        return found;
     }
-    let teardowns = |setup: TaskIndex| {
-        let below = dag.downstream(setup).into_iter();
-        below.filter(|&down| dag.tasks[down].is_teardown).collect::<Vec<_>>()
+    let teardowns = |setup: Spot| {
+        let below = dag.downstream(setup.0).into_iter();
+        let ends = below.filter(|&down| dag.tasks[down].is_teardown);
+        ends.map(|end| reach::across(dag, setup, end)).collect::<Vec<_>>()
     };
-    for task in found.iter().copied().collect::<Vec<_>>() {
-        if dag.tasks[task].is_setup {
-            found.extend(teardowns(task));
+    let selected: BTreeSet<Spot> = rows.iter().filter_map(|row| reach::spot_of(dag, row)).collect();
+    for &spot in &selected {
+        if dag.tasks[spot.0].is_setup {
+            found.extend(teardowns(spot));
         }
-        if dag.tasks[task].is_teardown {
+        if dag.tasks[spot.0].is_teardown {
             continue;
         }
-        let below = walk(dag, &[task], Dag::downstream);
-        for above in walk(dag, &[task], Dag::upstream) {
+        let below: BTreeSet<TaskIndex> =
+            reach::walk(dag, &[spot], Dag::downstream).into_iter().map(|(task, _)| task).collect();
+        for above in reach::walk(dag, &[spot], Dag::upstream) {
             let ends = teardowns(above);
-            let in_scope = ends.is_empty() || ends.iter().any(|end| below.contains(end));
-            if dag.tasks[above].is_setup && in_scope {
+            let in_scope = ends.is_empty() || ends.iter().any(|(end, _)| below.contains(end));
+            if dag.tasks[above.0].is_setup && in_scope {
                 found.insert(above);
                 found.extend(ends);
             }
         }
     }
-}
-
-/// Everything reached from some tasks, without them unless reached from another.
-pub(super) fn walk(
-    dag: &Dag,
-    from: &[TaskIndex],
-    next: fn(&Dag, TaskIndex) -> Vec<TaskIndex>,
-) -> BTreeSet<TaskIndex> {
-    let mut seen = BTreeSet::new();
-    let mut stack: Vec<TaskIndex> = from.iter().flat_map(|&task| next(dag, task)).collect();
-    while let Some(task) = stack.pop() {
-        if seen.insert(task) {
-            stack.extend(next(dag, task));
-        }
-    }
-    seen
+    found
 }
 
 fn no_item(dag: &Dag, rows: &[TiRow], task_id: &TaskId, map_index: i32) -> Refusal {

@@ -369,3 +369,90 @@ fn a_thousand_items_take_no_time_squared() {
     println!("with a failure: {took:?}");
     assert!(took.as_secs() < 30, "{took:?}");
 }
+
+/// Two items through a mapped group: the first fails in its middle, the second at its end.
+fn two_items_failed() -> (World, RunKey) {
+    let in_group = |name: &str| grouped(task(name), "g", "list");
+    let (mut world, run) = world_of(dag(
+        "d",
+        vec![
+            (task("list"), &[]),
+            (in_group("g.a"), &["list"]),
+            (in_group("g.b"), &["g.a"]),
+            (in_group("g.c"), &["g.b"]),
+            (task("end"), &["g.c"]),
+        ],
+    ));
+    world.give(run, "list", json!([1, 2]));
+    for index in [0, 1] {
+        world.run_item(run, "g.a", index, Outcome::Success);
+    }
+    world.run_item(run, "g.b", 0, Outcome::Failed);
+    world.run_item(run, "g.b", 1, Outcome::Success);
+    world.run_item(run, "g.c", 1, Outcome::Failed);
+    let failed = "success failed upstream_failed | success success failed | upstream_failed";
+    assert_eq!(by_item(&world, run), failed);
+    (world, run)
+}
+
+/// The states of `g.a`, `g.b`, `g.c` of both items, and of `end`.
+fn by_item(world: &World, run: RunKey) -> String {
+    let item = |index| {
+        let state = |task| world.rows.tis[&world.item(run, task, index)].state;
+        format!("{} {} {}", state("g.a"), state("g.b"), state("g.c"))
+    };
+    format!("{} | {} | {}", item(0), item(1), world.state(run, "end"))
+}
+
+fn items(of: &[(&str, i32)]) -> Selection {
+    let items = of.iter().map(|(task, index)| (task_id(task), *index)).collect();
+    Selection { items, ..Selection::default() }
+}
+
+#[test]
+fn a_mark_of_an_item_clears_only_what_depends_on_it() {
+    let check = |selection: Selection, state: TaskState, expected: &str| {
+        let (mut world, run) = two_items_failed();
+        world.mark_of(run, selection, state);
+        assert_eq!(by_item(&world, run), expected);
+        world.restart();
+        assert_eq!(by_item(&world, run), expected, "after a restart");
+    };
+    let success = TaskState::Success;
+    let goes_on = "success success queued | success success failed | upstream_failed";
+    check(items(&[("g.b", 0)]), success, goes_on);
+    let skipped = "success skipped skipped | success success failed | upstream_failed";
+    check(items(&[("g.b", 0)]), TaskState::Skipped, skipped);
+    let second = "success failed upstream_failed | failed success queued | upstream_failed";
+    check(items(&[("g.a", 1)]), TaskState::Failed, second);
+    let both = "success success queued | success success success | no_status";
+    check(items(&[("g.b", 0), ("g.c", 1)]), success, both);
+    // A task as a whole, and one beside the group, is what every item depends on.
+    let whole = |task| Selection { task_ids: vec![task_id(task)], ..Selection::default() };
+    check(
+        whole("g.a"),
+        TaskState::Failed,
+        "failed upstream_failed upstream_failed | failed success queued | upstream_failed",
+    );
+    check(
+        whole("list"),
+        TaskState::Failed,
+        "success queued no_status | success success queued | no_status",
+    );
+}
+
+#[test]
+fn a_clear_of_an_item_reaches_its_own_item() {
+    let check = |selection: Selection, expected: &str| {
+        let (mut world, run) = two_items_failed();
+        world.clear(run, selection).expect("a clear");
+        assert_eq!(by_item(&world, run), expected);
+    };
+    let below = Selection { include_downstream: true, ..items(&[("g.b", 0)]) };
+    check(below, "success queued no_status | success success failed | upstream_failed");
+    let above = Selection { include_upstream: true, ..items(&[("g.c", 1)]) };
+    check(
+        above,
+        "success failed upstream_failed | no_status no_status no_status | upstream_failed",
+    );
+}

@@ -326,12 +326,17 @@ impl World {
     }
 
     pub(super) fn mark(&mut self, run: RunKey, task: &str, state: TaskState) {
+        let selection = Selection { task_ids: vec![task_id(task)], ..Selection::default() };
+        self.mark_of(run, selection, state);
+    }
+
+    pub(super) fn mark_of(&mut self, run: RunKey, selection: Selection, state: TaskState) {
         let row = &self.rows.runs[&run];
         let order = Order::Mark(Mark {
             dag_id: row.dag_id.clone(),
             run_id: row.run_id.clone(),
             more_runs: Vec::new(),
-            selection: Selection { task_ids: vec![task_id(task)], ..Selection::default() },
+            selection,
             state,
             actor: Some("ann".to_owned()),
         });
