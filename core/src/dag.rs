@@ -77,6 +77,8 @@ pub struct Dag {
     pub render_template_as_native_obj: bool,
     /// Notices about the whole run.
     pub callbacks: Callbacks,
+    /// By when a run must have ended.
+    pub deadlines: Vec<Deadline>,
     /// Its tasks, in file order; an index here is a [`TaskIndex`].
     pub tasks: Vec<Task>,
     /// Its task groups, outer before inner.
@@ -312,6 +314,31 @@ pub struct Callbacks {
     pub on_execute: Vec<Callback>,
     /// After a task said by itself that it is skipped.
     pub on_skipped: Vec<Callback>,
+}
+
+/// By when a run must have ended, and who is told when it has not (Airflow: `DeadlineAlert`).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Deadline {
+    /// Its name, unique in its DAG.
+    pub name: String,
+    /// From when it counts.
+    pub reference: DeadlineReference,
+    /// So many seconds later; negative is before.
+    pub interval_secs: f64,
+    /// The notices.
+    pub callbacks: Vec<Callback>,
+}
+
+/// From when a deadline counts (Airflow: `DeadlineReference`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeadlineReference {
+    /// From when the run was made.
+    QueuedAt,
+    /// From its logical date, else from `run_after`.
+    LogicalDate,
+    /// From an instant, the same for all runs.
+    Fixed(Timestamp),
 }
 
 /// One notice: what sends it, and its unrendered settings.

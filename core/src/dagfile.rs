@@ -14,6 +14,7 @@ mod cases;
 mod choose;
 mod compose;
 mod config;
+mod deadline;
 mod document;
 mod duration;
 mod expand;

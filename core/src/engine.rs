@@ -29,6 +29,7 @@ mod attempt;
 mod backfill;
 mod clear;
 mod create;
+mod deadline;
 mod decide;
 mod evaluate;
 mod event;
@@ -63,6 +64,7 @@ mod wait;
 
 pub use clear::plan_clear;
 pub use create::run_id_for;
+pub use deadline::explain_deadlines;
 pub use event::{
     Answer, BackfillOrder, Clear, DATES_AT_ONCE, DagLoaded, DatesWanted, Effects, Event,
     LengthWanted, Mark, NewBackfill, Order, PastWanted, QueuedTi, RUNS_PER_ORDER_MAX, Refusal,

@@ -196,6 +196,32 @@ pub struct RunRow {
     pub clear_number: u32,
     /// Why it is in its state, where there is something to say ("timed out after 2h").
     pub reason: Option<String>,
+    /// By when it must have ended, in the order of its DAG; fixed when it is made.
+    #[serde(default)]
+    pub deadlines: Vec<RunDeadline>,
+}
+
+/// A deadline of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunDeadline {
+    /// The name of the DAG's deadline.
+    pub name: String,
+    /// The instant.
+    pub at: Timestamp,
+    /// What became of it.
+    pub state: DeadlineState,
+}
+
+/// What became of a deadline. It changes once, and a clear does not take that back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeadlineState {
+    /// The run has not ended, and the instant is to come.
+    Open,
+    /// The run ended before.
+    Met,
+    /// The instant came first.
+    Missed,
 }
 
 /// A task instance: a row of `task_instance`.
@@ -371,9 +397,13 @@ pub struct NoticeRow {
     pub run: RunKey,
     /// The task instance; absent for a notice about the run.
     pub ti: Option<TiKey>,
-    /// `success`, `failure`, `retry`, `execute` or `skipped`.
+    /// `success`, `failure`, `retry`, `execute`, `skipped` or `deadline`.
     pub occasion: String,
-    /// The place of the callback in the DAG's or task's list for that occasion.
+    /// Of a notice about a run, why it ended, in Airflow's words (`success`, `task_failure`,
+    /// `timed_out`, `all_tasks_deadlocked`), or the name of the deadline.
+    #[serde(default)]
+    pub cause: Option<String>,
+    /// The place of the callback in the DAG's, task's or deadline's list for that occasion.
     pub position: u32,
     /// The try it speaks of.
     pub try_number: u32,

@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -221,6 +222,20 @@ pub struct NoticeWork {
     pub callback: crate::dag::Callback,
     /// The attempt that it speaks of (for a notice about a run, the run's last).
     pub about: Assignment,
+    /// How that attempt ended.
+    #[serde(default)]
+    pub ti: NoticeTi,
+}
+
+/// A task instance as a notice shows it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct NoticeTi {
+    /// Its state when the notice came about.
+    pub state: String,
+    /// When the attempt started.
+    pub start_date: Option<Timestamp>,
+    /// When it ended.
+    pub end_date: Option<Timestamp>,
 }
 
 /// See [`WorkerProtocol::renew`].

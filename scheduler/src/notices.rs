@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use millrace_core::dag::{Callback, Callbacks, Dag};
 use millrace_core::record::{AttemptKey, NoticeRow, RunKey, RunRow, TiRow, VersionRow};
+use millrace_core::state::TaskState;
 use millrace_core::template::Lookups;
-use millrace_core::wire::{Assignment, NoticeWork, Work};
+use millrace_core::wire::{Assignment, NoticeTi, NoticeWork, Work};
 
 use millrace_store::{StoreError, dag_run};
 
@@ -31,9 +32,28 @@ pub(crate) async fn work(shared: &Shared, notice: NoticeRow) -> Option<Work> {
         // A notice about the run speaks through the task instance that ended last.
         None => tis.iter().max_by_key(|ti| ti.end_date),
     }?;
+    let seen = seen(&notice, ti);
     let about = about(&prepared, run, ti, notice.try_number)?;
     shared.current.notice(about.key, Place { run: notice.run, log_epoch: about.key.epoch });
-    Some(Work::Notice(Box::new(NoticeWork { notice, callback, about })))
+    Some(Work::Notice(Box::new(NoticeWork { notice, callback, about, ti: seen })))
+}
+
+/// The task instance as it was when the notice came about: by now it may be tried again.
+fn seen(notice: &NoticeRow, ti: &TiRow) -> NoticeTi {
+    let state = match (notice.ti, notice.occasion.as_str()) {
+        (Some(_), "success") => TaskState::Success,
+        (Some(_), "failure") => TaskState::Failed,
+        (Some(_), "retry") => TaskState::UpForRetry,
+        (Some(_), "execute") => TaskState::Running,
+        (Some(_), "skipped") => TaskState::Skipped,
+        _ => ti.state,
+    };
+    let end_date = match state {
+        TaskState::Running => None,
+        _ if notice.ti.is_some() => Some(notice.created_at),
+        _ => ti.end_date,
+    };
+    NoticeTi { state: state.as_str().to_owned(), start_date: ti.start_date, end_date }
 }
 
 /// A run with its task instances and its version.
@@ -67,6 +87,11 @@ fn about(prepared: &Prepared, run: RunRow, ti: &TiRow, try_number: u32) -> Optio
 }
 
 fn callback<'a>(dag: &'a Dag, notice: &NoticeRow, tis: &[TiRow]) -> Option<&'a Callback> {
+    if notice.occasion == "deadline" {
+        let name = notice.cause.as_deref()?;
+        let deadline = dag.deadlines.iter().find(|deadline| deadline.name == name)?;
+        return deadline.callbacks.get(notice.position as usize);
+    }
     let callbacks = match notice.ti {
         None => &dag.callbacks,
         Some(key) => {

@@ -9,7 +9,7 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use millrace_core::dag::Dag;
 use millrace_core::dagfile::read_version;
-use millrace_core::engine::{Engine, EngineConfig, Reason, Workers};
+use millrace_core::engine::{Engine, EngineConfig, Reason, Workers, explain_deadlines};
 use millrace_core::ids::DagId;
 use millrace_core::record::{RunRow, TiRow, VersionKey};
 use millrace_store::{Store, worker};
@@ -121,14 +121,16 @@ impl Explain {
             Some(ti) => (format!("task {}", ti.task_id), ti.state.to_string(), &ti.reason),
             None => (format!("dag run {}", run.run_id), run.state.to_string(), &run.reason),
         };
+        let shape = |r: &Reason| json!({ "code": r.code, "text": r.text, "operands": r.operands });
+        let now = local::now();
         // A run that ended is in no engine; its rows say why.
         let reasons: Vec<Value> = if let Some(reasons) = reasons {
-            let shape =
-                |r: &Reason| json!({ "code": r.code, "text": r.text, "operands": r.operands });
             reasons.iter().map(shape).collect()
         } else {
             let text = reason.clone().unwrap_or_else(|| format!("it is {state}"));
-            vec![json!({ "code": state, "text": text, "operands": {} })]
+            let ended = json!({ "code": state, "text": text, "operands": {} });
+            let deadlines = if ti.is_none() { explain_deadlines(run, now) } else { Vec::new() };
+            std::iter::once(ended).chain(deadlines.iter().map(shape)).collect()
         };
         if self.format.output == Output::Json {
             return self.format.record(&json!({

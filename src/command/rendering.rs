@@ -186,6 +186,7 @@ impl Rendering<'_> {
             triggering_user: super::wait::actor(),
             clear_number: 0,
             reason: None,
+            deadlines: Vec::new(),
         }
     }
 

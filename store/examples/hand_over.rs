@@ -105,6 +105,7 @@ fn run(id: i64) -> Result<RunRow, Failure> {
         triggering_user: None,
         clear_number: 0,
         reason: None,
+        deadlines: Vec::new(),
     })
 }
 

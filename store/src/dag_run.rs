@@ -40,6 +40,7 @@ pub(crate) const TABLE: Table = Table {
         "triggering_user",
         "clear_number",
         "reason",
+        "deadlines",
     ],
     key: &["id"],
 };
@@ -75,6 +76,7 @@ fn args(row: &RunRow) -> Vec<Arg<'_>> {
         row.triggering_user.as_deref().into(),
         row.clear_number.into(),
         row.reason.as_deref().into(),
+        (!row.deadlines.is_empty()).then(|| json_text(&row.deadlines)).into(),
     ]
 }
 
@@ -102,6 +104,7 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Result<RunRow, StoreError> {
         triggering_user: reader.opt_text()?,
         clear_number: reader.num()?,
         reason: reader.opt_text()?,
+        deadlines: reader.opt_json()?.unwrap_or_default(),
     })
 }
 

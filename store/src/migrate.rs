@@ -63,6 +63,8 @@ const MIGRATIONS: &[Migration] = &[
     migration!("0028_asset_run"),
     migration!("0029_backfill"),
     migration!("0030_backfill_dag_run"),
+    migration!("0031_dag_run_deadlines"),
+    migration!("0031_notice_cause"),
 ];
 
 /// Why the schema could not be brought up to date.

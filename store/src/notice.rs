@@ -8,7 +8,17 @@ use crate::table::{Table, marks, pieces};
 
 const TABLE: Table = Table {
     name: "notice",
-    columns: &["id", "run", "ti", "occasion", "position", "try_number", "reason", "created_at"],
+    columns: &[
+        "id",
+        "run",
+        "ti",
+        "occasion",
+        "cause",
+        "position",
+        "try_number",
+        "reason",
+        "created_at",
+    ],
     key: &["id"],
 };
 
@@ -18,6 +28,7 @@ fn args(row: &NoticeRow) -> Vec<Arg<'_>> {
         row.run.into(),
         row.ti.into(),
         (&row.occasion).into(),
+        row.cause.as_deref().into(),
         row.position.into(),
         row.try_number.into(),
         row.reason.as_deref().into(),
@@ -31,6 +42,7 @@ fn read(reader: &mut Reader<'_>) -> Result<NoticeRow, StoreError> {
         run: reader.int()?,
         ti: reader.opt_int()?,
         occasion: reader.text()?,
+        cause: reader.opt_text()?,
         position: reader.num()?,
         try_number: reader.num()?,
         reason: reader.opt_text()?,

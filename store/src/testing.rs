@@ -255,6 +255,7 @@ pub(crate) fn run(id: i64) -> RunRow {
         triggering_user: None,
         clear_number: 0,
         reason: None,
+        deadlines: Vec::new(),
     }
 }
 

@@ -87,6 +87,7 @@ async fn fill(store: &Store) -> Epoch {
             run: 3,
             ti: Some(30),
             occasion: "failure".to_owned(),
+            cause: Some("timed_out".to_owned()),
             position: 0,
             try_number: 1,
             reason: Some("exit 1".to_owned()),

@@ -12,6 +12,7 @@ mod browser;
 mod cli;
 mod course;
 mod crash;
+mod deadline;
 mod deployment;
 mod failures;
 mod house;

@@ -86,12 +86,33 @@ cases:
 `millrace test FILE --exhaustive` plays every outcome of the decisions and reports tasks that can never run, such as an `all_success` join below a branch.
 ";
 
+/// What deadlines are.
+const DEADLINES: &str = "
+## Deadlines
+
+```yaml
+deadline:
+  name: two hours
+  reference: dagrun_queued_at
+  interval: 2h
+  callback: [{slack: {conn_id: slack, text: \"{{ dag.dag_id }} missed {{ deadline.deadline_time }}\"}}]
+```
+
+`deadline` is one map or a list of them. When a run has not ended at `reference` plus `interval`, the notices of `callback` are sent: once for each run, also when the scheduler was down at that instant. The run goes on; `dagrun_timeout` would end it.
+
+- `reference` is `dagrun_queued_at` (when the run was made), `dagrun_logical_date` (`run_after` where a run has none), or a date, `2025-05-04T09:00` (also `{fixed_datetime: …}`), in the zone of the DAG. Behind a date `interval` may be negative: `-2h`. Words as `DeadlineReference.DAGRUN_QUEUED_AT` are understood.
+- `name` tells several apart; `deadline_1`, `deadline_2`, … when absent. Templates of the notices see `deadline.name`, `deadline.deadline_time` and `reason` (`deadline`).
+- The instants are fixed when a run is made. A clear changes nothing: what was met stays met, what was missed is not told of again.
+";
+
 /// What callbacks and `notify` tasks send.
 const NOTICES: &str = "
 `send` is a list of notices; `on_…_callback` takes the same, and `log: {message}` and `command: {bash_command}` as well. A notice that fails is a warning, never a failed task.
 
 - `email: {to, cc, bcc, subject, text, html, from, reply_to, conn_id, timeout}` over the `smtp` connection `conn_id` (`smtp_default`). Its extra: `from`, `ssl`, `starttls`, `ca_file`. A password is never sent in clear unless `starttls: false` says so.
 - `webhook: {conn_id or url, endpoint, json, …}` takes the keys of `http`.
+- Templates of callbacks also see `reason`, `exception` and the ended `ti` (`state`, `start_date`, `end_date`, `duration`). For a task `reason` is the occasion: `success`, `failure`, `retry`, `execute`, `skipped`; for a DAG why the run ended: `success`, `task_failure`, `timed_out`, `all_tasks_deadlocked`.
+- Callbacks of a task hear what its attempts do, each once. A mark by hand, a skip by a trigger rule or a branch, `dagrun_timeout` and `fail_fast` are not told of as the task's; a mark of a whole run is not told of at all. A run that ends again after a clear or a mark is told of again.
 - `slack: {conn_id, text, blocks, channel}` is a webhook with that JSON; a `slackwebhook` connection holds the token as its password.
 ";
 
@@ -186,6 +207,7 @@ fn the_dag_reference_is_fresh() {
     keys(&mut page, "Keys of a task group", GROUP_KEYS);
     page.push_str(MAPPED);
     operators(&mut page);
+    page.push_str(DEADLINES);
     page.push_str(CASES);
     keys(&mut page, "Keys of a case", CASE_KEYS);
     keys(&mut page, "Keys of a stub", STUB_KEYS);

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use millrace_core::log_line::{self, Source as LogSource};
 use millrace_core::operator::notify::{EmailConfig, MESSAGE_KEYS};
-use millrace_core::record::NoticeRow;
+use millrace_core::record::{NoticeRow, RunRow};
+use millrace_core::time::isoformat;
 use millrace_core::wire::{AppendLog, NoticeWork};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::attempt::Surroundings;
 use crate::environment;
@@ -32,7 +33,7 @@ const REQUEST_LIMIT_SECS: f64 = 30.0;
 
 /// Sends one notice; the error says what went wrong.
 pub(crate) async fn send(surroundings: Surroundings, work: NoticeWork) -> Result<(), String> {
-    let NoticeWork { notice, callback, about } = work;
+    let NoticeWork { notice, callback, about, ti } = work;
     let settings = Arc::clone(&surroundings.settings);
     // What a notice says of itself goes to the worker's own log: the attempt's is closed.
     let log = AttemptLog::open(
@@ -47,8 +48,17 @@ pub(crate) async fn send(surroundings: Surroundings, work: NoticeWork) -> Result
         Source { link: surroundings.link.clone(), assignment: Arc::new(about), log: log.clone() };
     let mut templates = Templates::new(source.clone(), settings.clock.as_ref()).with_context(|c| {
         c.exception.clone_from(&notice.reason);
-        c.reason = Some(notice.occasion.clone());
-        c.try_number = notice.try_number;
+        c.reason = Some(reason_word(&notice).to_owned());
+        if let Some(deadline) = deadline(&notice, &source.assignment.run) {
+            c.extra.insert("deadline".to_owned(), deadline);
+        }
+        // One about the run speaks of no try of its own.
+        if notice.try_number > 0 {
+            c.try_number = notice.try_number;
+        }
+        c.ti_state.clone_from(&ti.state);
+        c.ti_start_date = ti.start_date.or(c.ti_start_date);
+        c.ti_end_date = ti.end_date;
     });
     // Without its item a notice can still say what happened.
     if let Err(failure) = templates.load_item().await {
@@ -60,7 +70,9 @@ pub(crate) async fn send(surroundings: Surroundings, work: NoticeWork) -> Result
     }
     let sent = match callback.kind.as_str() {
         "log" => say(&surroundings, &source, &mut templates, &callback.config, &notice).await,
-        "command" => command(&surroundings, &source, &mut templates, &callback.config).await,
+        "command" => {
+            command(&surroundings, &source, &mut templates, &callback.config, &notice).await
+        }
         kind => {
             let rendered = templates.value("callback", &Value::Object(callback.config)).await;
             match rendered.map_err(said) {
@@ -81,6 +93,21 @@ pub(crate) async fn send(surroundings: Surroundings, work: NoticeWork) -> Result
         tracing::warn!(notice = notice.id, occasion = notice.occasion, problem, "notice not sent");
         problem
     })
+}
+
+/// `reason` of a template: why the run ended in Airflow's words, else the occasion.
+fn reason_word(notice: &NoticeRow) -> &str {
+    match notice.cause.as_deref() {
+        Some(cause) if notice.occasion != "deadline" => cause,
+        _ => &notice.occasion,
+    }
+}
+
+/// `deadline` of a template: the missed deadline's name and instant.
+fn deadline(notice: &NoticeRow, run: &RunRow) -> Option<Value> {
+    let name = notice.cause.as_deref().filter(|_| notice.occasion == "deadline")?;
+    let found = run.deadlines.iter().find(|deadline| deadline.name == name)?;
+    Some(json!({ "name": name, "deadline_time": isoformat(found.at) }))
 }
 
 /// Into the attempt's log, behind what it said itself, and into the worker's.
@@ -196,6 +223,7 @@ async fn command(
     source: &Source,
     templates: &mut Templates,
     config: &Map<String, Value>,
+    notice: &NoticeRow,
 ) -> Result<(), String> {
     let text = ["command", "bash_command"]
         .iter()
@@ -205,9 +233,9 @@ async fn command(
     let script = templates.shell("callback.command", text).await.map_err(said)?;
     let mut variables = environment::inherited(environment::public(), false, false);
     variables.extend(environment::ids(&source.assignment));
-    let reason = templates.reason();
-    variables.insert("MILLRACE_OCCASION".to_owned(), reason.0);
-    variables.insert("MILLRACE_REASON".to_owned(), reason.1.replace('\0', ""));
+    let reason = notice.reason.as_deref().unwrap_or_default();
+    variables.insert("MILLRACE_OCCASION".to_owned(), notice.occasion.clone());
+    variables.insert("MILLRACE_REASON".to_owned(), reason.replace('\0', ""));
     let spec = ProcessSpec {
         program: "/bin/sh".into(),
         args: vec!["-c".into(), script.into()],

@@ -128,13 +128,6 @@ impl Templates {
         Ok(())
     }
 
-    /// The occasion of a notice, and its reason.
-    pub(crate) fn reason(&self) -> (String, String) {
-        let context = self.scope.context();
-        let of = |text: &Option<String>| text.clone().unwrap_or_default();
-        (of(&context.reason), of(&context.exception))
-    }
-
     /// Renders one text.
     pub(crate) async fn text(&mut self, name: &str, text: &str) -> Result<String, Failure> {
         self.complete(|renderer, scope| Ok(renderer.render(name, text, scope)?)).await

@@ -105,6 +105,7 @@ pub(crate) fn run_row() -> RunRow {
         triggering_user: None,
         clear_number: 0,
         reason: None,
+        deadlines: Vec::new(),
     }
 }
 

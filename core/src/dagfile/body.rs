@@ -5,7 +5,7 @@
 use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 
-use crate::dag::{Callbacks, Dag};
+use crate::dag::{Callbacks, Dag, Deadline};
 use crate::ids::DagId;
 use crate::state::RunType;
 use crate::timetable::{Timetable, zone_name};
@@ -21,8 +21,8 @@ use super::source::Span;
 use super::template_check::{self, Names};
 use super::tree::{Entry, Node};
 use super::{
-    Context, TaskPlaces, asset, callback, cases, config, expand, param, requirement, schedule,
-    task, value,
+    Context, TaskPlaces, asset, callback, cases, config, deadline, expand, param, requirement,
+    schedule, task, value,
 };
 use crate::suggest::did_you_mean;
 
@@ -202,6 +202,7 @@ impl<'n> Reader<'_, '_, '_, 'n> {
                 on_failure: self.callbacks("on_failure_callback"),
                 ..Callbacks::default()
             },
+            deadlines: self.deadlines(zone),
             tasks: Vec::new(),
             groups: Vec::new(),
             graph: petgraph::graph::DiGraph::new(),
@@ -361,6 +362,11 @@ impl<'n> Reader<'_, '_, '_, 'n> {
                 }
             })
             .collect()
+    }
+
+    fn deadlines(&mut self, zone: &TimeZone) -> Vec<Deadline> {
+        let Some(node) = self.fields.value("deadline") else { return Vec::new() };
+        deadline::read(self.report, node, zone)
     }
 
     fn callbacks(&mut self, key: &str) -> Vec<crate::dag::Callback> {

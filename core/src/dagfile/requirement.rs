@@ -68,7 +68,7 @@ fn known_pool(report: &mut Report<'_>, context: &Context<'_>, name: &str, span: 
         .help("the task will wait until somebody makes it: `millrace pools set NAME SLOTS`");
 }
 
-/// Warns of literal `conn_id`s that nobody has defined, of the task and of its callbacks.
+/// Warns of literal `conn_id`s that nobody has defined, of the task, its callbacks and deadlines.
 pub(crate) fn connections(report: &mut Report<'_>, context: &Context<'_>, fields: &Fields<'_>) {
     if let Some(node) = fields.value("conn_id") {
         known_connection(report, context, node);
@@ -77,6 +77,9 @@ pub(crate) fn connections(report: &mut Report<'_>, context: &Context<'_>, fields
         if let Some(node) = fields.value(&format!("{key}_callback")) {
             conn_ids_in(report, context, node);
         }
+    }
+    if let Some(node) = fields.value("deadline") {
+        conn_ids_in(report, context, node);
     }
 }
 

@@ -138,6 +138,9 @@ pub(crate) fn check_dag(report: &mut Report<'_>, context: &Context<'_>, fields: 
             check(report, context, node, How::Template, &["exception", "reason"]);
         }
     }
+    if let Some(node) = fields.value("deadline") {
+        check(report, context, node, How::Template, &["deadline", "exception", "reason"]);
+    }
 }
 
 /// Checks the texts of a field, or of the files that it names.

@@ -115,6 +115,10 @@ impl Engine {
             }
         };
         run.cell.edit(edit);
+        if run.cell.state().is_terminal() {
+            self.meet_deadlines(key);
+        }
+        let Some(run) = self.runs.get(&key) else { return };
         let row = run.cell.row();
         let has_ended = !before.is_terminal() && row.state.is_terminal();
         step.rest.push(Change::Event(run_event(step, row, "run_state", Some(before), actor)));
@@ -141,6 +145,7 @@ impl Engine {
 
     /// Takes a run out of its DAG's sets.
     pub(super) fn leave_dag(&mut self, key: RunKey) {
+        self.forget_deadline(key);
         let Some(run) = self.runs.get_mut(&key) else { return };
         let row = run.cell.row();
         if let Some(entry) = self.dags.get_mut(&row.dag_id) {
@@ -189,6 +194,9 @@ impl Engine {
             RunState::Success | RunState::Failed => {}
         }
         step.plan.insert(row.dag_id.clone());
+        if !row.state.is_terminal() {
+            self.await_deadline(key);
+        }
     }
 
     /// Notes that a DAG's row is to be written.

@@ -76,7 +76,7 @@ impl Engine {
         step.assigned = Some(key_of(run.ti(slot).row()));
         step.rest.push(Change::Attempt(Box::new(attempt)));
         if begins_to_execute {
-            self.notify(step, key, Some(slot), Occasion::Execute);
+            self.notify(step, key, slot, Occasion::Execute);
         }
     }
 
@@ -90,7 +90,7 @@ impl Engine {
             End { outcome: TaskState::Success, exit_code: None, reason: None, rendered: None };
         self.end(step, key, slot, TaskEvent::Succeeded, end);
         self.emit_outlets(step, key, slot, &serde_json::Map::new());
-        self.notify(step, key, Some(slot), Occasion::Success);
+        self.notify(step, key, slot, Occasion::Success);
     }
 
     /// Takes the result of an attempt.
@@ -186,7 +186,7 @@ impl Engine {
             self.end(step, key, slot, TaskEvent::Succeeded, end);
         }
         self.emit_outlets(step, key, slot, &result.assets);
-        self.notify(step, key, Some(slot), Occasion::Success);
+        self.notify(step, key, slot, Occasion::Success);
     }
 
     fn set_memory(&mut self, key: RunKey, slot: u32, memory: crate::record::SkipMemory) {
@@ -218,7 +218,7 @@ impl Engine {
             rendered: result.rendered,
         };
         self.end(step, key, slot, TaskEvent::SkippedItself, end);
-        self.notify(step, key, Some(slot), Occasion::Skipped);
+        self.notify(step, key, slot, Occasion::Skipped);
     }
 
     fn go_on_to_worker(
@@ -273,7 +273,7 @@ impl Engine {
             self.end_with(step, key, slot, TaskEvent::WillRetry, end, |row| {
                 row.retry_at = Some(at);
             });
-            self.notify(step, key, Some(slot), Occasion::Retry);
+            self.notify(step, key, slot, Occasion::Retry);
         } else {
             self.fail_for_good(step, key, slot, end);
         }
@@ -281,7 +281,7 @@ impl Engine {
 
     fn fail_for_good(&mut self, step: &mut Step, key: RunKey, slot: u32, end: End) {
         self.end(step, key, slot, TaskEvent::Failed, end);
-        self.notify(step, key, Some(slot), Occasion::Failure);
+        self.notify(step, key, slot, Occasion::Failure);
         let fails_fast = self.runs.get(&key).is_some_and(|run| run.layout.dag.fail_fast);
         if fails_fast {
             self.stop_the_rest(step, key, slot);

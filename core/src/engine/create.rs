@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::apply::run_event;
+use super::deadline;
 use super::lane::InLane;
 use super::layout::Layout;
 use super::mapping::{Instances, Known, belongs, instances_at_start};
@@ -52,6 +53,7 @@ impl Engine {
         }
         self.last.run += 1;
         row.id = self.last.run;
+        row.deadlines = deadline::of_run(&layout.dag, &row);
         let key = row.id;
         let mut event = run_event(step, &row, "run_created", None, row.triggering_user.as_deref());
         event.detail = Some(detail);
@@ -140,6 +142,7 @@ pub(super) fn assemble(
         is_new: false,
         in_lane: None,
         times_out_at: None,
+        deadline_at: None,
     };
     run.recount();
     run
@@ -213,5 +216,6 @@ pub(super) fn blank_run(
         triggering_user: None,
         clear_number: 0,
         reason: None,
+        deadlines: Vec::new(),
     }
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::deadline::explain_deadlines;
 use super::evaluate::{Outlook, outlook};
 use super::lane::Lane;
 use super::layout::DECISION_PROFILE;
@@ -85,15 +86,13 @@ impl Engine {
         let run = self.runs.get(&key)?;
         let row = run.cell.row();
         let entry = self.dags.get(&row.dag_id)?;
+        let deadlines = explain_deadlines(row, now);
         if row.state != RunState::Queued {
             let text = row.reason.clone().unwrap_or_else(|| format!("the run is {}", row.state));
-            return Some(vec![Reason::new(
-                row.state.as_str(),
-                text,
-                json!({ "state": row.state }),
-            )]);
+            let reason = Reason::new(row.state.as_str(), text, json!({ "state": row.state }));
+            return Some(std::iter::once(reason).chain(deadlines).collect());
         }
-        let mut reasons = Vec::new();
+        let mut reasons = deadlines;
         if entry.row.is_paused {
             let text = format!("dag \"{}\" is paused", row.dag_id);
             reasons.push(Reason::new("dag_paused", text, json!({ "dag_id": row.dag_id })));

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::Engine;
 use super::line::Gate;
-use super::notice::Occasion;
+use super::notice::Cause;
 use super::past::Past;
 use super::run::Run;
 use super::step::Step;
@@ -52,8 +52,8 @@ impl Engine {
         }
         if run.unfinished == 0 {
             match failed_leaves(run) {
-                None => self.end_run(step, key, RunEvent::Succeeded, None),
-                Some(reason) => self.end_run(step, key, RunEvent::Failed, Some(reason)),
+                None => self.end_run(step, key, Cause::Success, None),
+                Some(reason) => self.end_run(step, key, Cause::TaskFailure, Some(reason)),
             }
         } else if run.live == 0 && run.waiting_for_past.is_empty() && !run.asks_lengths() {
             let stuck: Vec<&str> = run
@@ -67,20 +67,20 @@ impl Engine {
                 "deadlock: nothing runs, and the trigger rules of {} can never hold",
                 stuck.join(", ")
             );
-            self.end_run(step, key, RunEvent::Failed, Some(reason));
+            self.end_run(step, key, Cause::Deadlocked, Some(reason));
         }
     }
 
-    fn end_run(&mut self, step: &mut Step, key: RunKey, event: RunEvent, reason: Option<String>) {
+    fn end_run(&mut self, step: &mut Step, key: RunKey, cause: Cause, reason: Option<String>) {
         let now = step.now;
+        let failed = cause != Cause::Success;
+        let event = if failed { RunEvent::Failed } else { RunEvent::Succeeded };
         self.apply_run(step, key, event, None, |row| {
             row.end_date = Some(now);
             row.reason = reason;
         });
         step.leaving.insert(key);
-        let failed = event == RunEvent::Failed;
-        let occasion = if failed { Occasion::Failure } else { Occasion::Success };
-        self.notify(step, key, None, occasion);
+        self.notify_run(step, key, cause);
         let Some(run) = self.runs.get(&key) else { return };
         let (dag_id, in_lane) = (run.cell.row().dag_id.clone(), run.in_lane);
         // A backfill has its own limit and says nothing about the schedule.
@@ -119,7 +119,7 @@ impl Engine {
         for slot in run.slots() {
             self.force(step, key, slot, TaskEvent::ForcedSkipped, &reason);
         }
-        self.end_run(step, key, RunEvent::Failed, Some(reason));
+        self.end_run(step, key, Cause::TimedOut, Some(reason));
     }
 
     /// `fail_fast`: a task failed, so what runs is failed and what waits is skipped; teardowns

@@ -334,7 +334,7 @@ impl Engine {
             row.end_date = Some(now);
             row.reason = Some(reason);
         });
-        self.notify(step, key, Some(slot), Occasion::Failure);
+        self.notify(step, key, slot, Occasion::Failure);
         if self.runs.get(&key).is_some_and(|run| run.layout.dag.fail_fast) {
             self.stop_the_rest(step, key, slot);
         }

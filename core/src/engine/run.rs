@@ -61,6 +61,8 @@ pub(super) struct Run {
     /// Its place in its DAG's open backfill.
     pub(super) in_lane: Option<InLane>,
     pub(super) times_out_at: Option<Timestamp>,
+    /// Its next deadline, while it has a timer.
+    pub(super) deadline_at: Option<Timestamp>,
 }
 
 #[derive(Debug)]

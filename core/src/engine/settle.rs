@@ -20,6 +20,8 @@ pub(super) enum Timer {
     Start(RunKey),
     /// A run has run too long.
     TimeOut(RunKey),
+    /// A run has not ended by one of its deadlines.
+    Deadline(RunKey),
     /// A timetable's next run is due.
     Plan(DagId),
 }
@@ -40,6 +42,7 @@ impl Engine {
                     }
                 }
                 Timer::TimeOut(run) => self.time_out(step, run),
+                Timer::Deadline(run) => self.miss_deadlines(step, run),
                 Timer::Plan(dag_id) => {
                     if let Some(entry) = self.dags.get_mut(&dag_id) {
                         entry.timer = None;

@@ -2,7 +2,9 @@
 
 mod asset;
 mod backfill;
+mod callbacks;
 mod clears;
+mod deadline;
 mod histories;
 mod keys;
 mod limits;

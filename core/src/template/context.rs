@@ -37,6 +37,10 @@ pub struct TemplateContext {
     pub dag_run_start_date: Option<Timestamp>,
     /// When this attempt started.
     pub ti_start_date: Option<Timestamp>,
+    /// The task instance's state; `running` when empty.
+    pub ti_state: String,
+    /// When its attempt ended; callbacks only.
+    pub ti_end_date: Option<Timestamp>,
     /// "Now" for `macros.datetime.now()` and `diff_for_humans()`: the render's instant.
     pub now: Option<Timestamp>,
     /// The run's conf; null where none was given.

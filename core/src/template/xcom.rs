@@ -9,6 +9,7 @@ use minijinja::value::{Object, ObjectRepr, ValueKind};
 use minijinja::{Error, ErrorKind, State, Value};
 
 use super::args::Args;
+use super::context::TemplateContext;
 use super::lookup::{Answer, Lookup};
 use super::scope::Run;
 use super::temporal::fault;
@@ -105,8 +106,11 @@ impl fmt::Debug for TaskInstance {
         let context = &self.0.scope.context;
         write!(
             f,
-            "<TaskInstance: {}.{} {} [running]>",
-            context.dag_id, context.task_id, context.run_id
+            "<TaskInstance: {}.{} {} [{}]>",
+            context.dag_id,
+            context.task_id,
+            context.run_id,
+            state_word(context)
         )
     }
 }
@@ -129,11 +133,15 @@ impl Object for TaskInstance {
             "try_number" => Value::from(context.try_number),
             "max_tries" => Value::from(context.max_tries),
             "map_index" => Value::from(context.map_index),
-            "state" => super::names::EnumWord::value("TaskInstanceState", "running"),
+            "state" if state_word(context) == "no_status" => Value::from(()),
+            "state" => super::names::EnumWord::value("TaskInstanceState", state_word(context)),
             "start_date" => {
                 context.ti_start_date.map_or(Value::from(()), |date| Moment::utc(date).into())
             }
-            "end_date" | "duration" => Value::from(()),
+            "end_date" => {
+                context.ti_end_date.map_or(Value::from(()), |date| Moment::utc(date).into())
+            }
+            "duration" => duration(context).map_or(Value::from(()), Value::from),
             "logical_date" => {
                 context.logical_date.map_or(Value::from(()), |date| Moment::utc(date).into())
             }
@@ -169,6 +177,17 @@ impl Object for TaskInstance {
             _ => Err(Error::from(ErrorKind::UnknownMethod)),
         }
     }
+}
+
+/// The state of the task instance; a template is usually rendered by its attempt.
+fn state_word(context: &TemplateContext) -> &str {
+    if context.ti_state.is_empty() { "running" } else { &context.ti_state }
+}
+
+/// Seconds from the start to the end of the attempt, once it has ended.
+fn duration(context: &TemplateContext) -> Option<f64> {
+    let (start, end) = (context.ti_start_date?, context.ti_end_date?);
+    Some(end.duration_since(start).as_secs_f64())
 }
 
 /// The parts of a pull that are the same for all its tasks.

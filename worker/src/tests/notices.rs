@@ -2,8 +2,8 @@
 
 use millrace_core::connection::Connection;
 use millrace_core::dag::Callback;
-use millrace_core::record::NoticeRow;
-use millrace_core::wire::{NoticeWork, Outcome, Work};
+use millrace_core::record::{DeadlineState, NoticeRow, RunDeadline};
+use millrace_core::wire::{NoticeTi, NoticeWork, Outcome, Work};
 use serde_json::{Value, json};
 
 use crate::testing::authority::Authority;
@@ -23,12 +23,22 @@ async fn done(worker: &TestWorker, id: i64) -> Option<String> {
     until("a notice", of).await.1
 }
 
+fn ended() -> NoticeTi {
+    let at = |text: &str| Some(text.parse().expect("an instant"));
+    NoticeTi {
+        state: "failed".to_owned(),
+        start_date: at("2025-08-21T05:59:30Z"),
+        end_date: at("2025-08-21T06:00:00Z"),
+    }
+}
+
 fn notice(id: i64, kind: &str, config: &Value) -> Work {
     let notice = NoticeRow {
         id,
         run: 1,
         ti: Some(1),
         occasion: "failure".to_owned(),
+        cause: None,
         position: 0,
         try_number: 2,
         reason: Some("exit code 3: geheim77".to_owned()),
@@ -37,7 +47,7 @@ fn notice(id: i64, kind: &str, config: &Value) -> Work {
     let config = config.as_object().expect("a map").clone();
     let callback = Callback { kind: kind.to_owned(), config };
     let about = crate::testing::with_secrets(bash(1, "false"), &["geheim77"]);
-    Work::Notice(Box::new(NoticeWork { notice, callback, about }))
+    Work::Notice(Box::new(NoticeWork { notice, callback, about, ti: ended() }))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,6 +80,42 @@ async fn notices_are_sent_and_reported() {
     assert!(done(6).await.expect("a problem").contains("503"));
     let tries = server.requests().iter().filter(|r| r.contains("/healthz")).count();
     assert_eq!(tries, 3);
+    worker.stop().await;
+}
+
+/// What a template sees in each kind of notice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_tells_what_happened() {
+    let worker = TestWorker::start();
+    let server = Server::start(ANSWERS).await;
+    let text = "{{ reason }} {{ ti.state.value }} {{ ti.try_number }} {{ ti.start_date | ts }} \
+                {{ ti.end_date | ts }} {{ ti.duration }} {% if deadline is defined %}{{ deadline.name }} {{ deadline.deadline_time }}\
+                {% else %}- -{% endif %}";
+    let config = json!({"url": format!("{}/hook", server.base), "json": {"text": text}});
+    let check = async |id: i64, occasion: &str, cause: Option<&str>, expected: &str| {
+        let Work::Notice(mut work) = notice(id, "webhook", &config) else { panic!("a notice") };
+        work.notice.occasion = occasion.to_owned();
+        work.notice.cause = cause.map(str::to_owned);
+        if cause.is_some() {
+            (work.notice.ti, work.notice.try_number) = (None, 0);
+        }
+        work.about.run.deadlines = vec![RunDeadline {
+            name: "two hours".to_owned(),
+            at: "2025-08-21T08:00:00Z".parse().expect("an instant"),
+            state: DeadlineState::Missed,
+        }];
+        worker.link.give_work(Work::Notice(work));
+        assert_eq!(done(&worker, id).await, None);
+        let sent = server.requests().pop().expect("a request");
+        let times = "2025-08-21T05:59:30+00:00 2025-08-21T06:00:00+00:00 30.0";
+        let expected = expected.replace("TIMES", times);
+        assert!(sent.ends_with(&format!("{{\"text\":\"{expected}\"}}")), "{expected}: {sent}");
+    };
+    check(1, "failure", None, "failure failed 2 TIMES - -").await;
+    check(2, "failure", Some("timed_out"), "timed_out failed 1 TIMES - -").await;
+    check(3, "success", Some("success"), "success failed 1 TIMES - -").await;
+    let late = "deadline failed 1 TIMES two hours 2025-08-21T08:00:00+00:00";
+    check(4, "deadline", Some("two hours"), late).await;
     worker.stop().await;
 }
 

@@ -62,6 +62,13 @@ pub static DAG_KEYS: &[Key] = &[
     Key::new("on_success_callback", KeyKind::Callbacks, "notices after a run succeeded"),
     Key::new("on_failure_callback", KeyKind::Callbacks, "notices after a run failed"),
     Key::new(
+        "deadline",
+        KeyKind::Own,
+        "by when a run must have ended, with notices when it has not: `{reference: \
+         dagrun_queued_at, interval: 2h, callback: […]}`, or a list of them",
+    )
+    .aliases(&["deadlines"]),
+    Key::new(
         "render_template_as_native_obj",
         KeyKind::Bool,
         "whether rendered values keep their types (false)",
@@ -79,7 +86,6 @@ pub static DAG_KEYS: &[Key] = &[
     Key::silent("orientation", "a setting of Airflow 2's dashboard"),
     Key::silent("auto_register", "a setting of Airflow's Python files"),
     Key::silent("disable_bundle_versioning", "a setting of Airflow's DAG bundles"),
-    Key::later("deadline", "a limit by which a run must have ended, with notices"),
     Key::later("preflight", "checks before a run starts"),
     Key::later("user_defined_filters", "filters for templates"),
     Key::foreign("doc_md_file_path", "write the text into `doc_md`"),

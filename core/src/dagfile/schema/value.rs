@@ -82,6 +82,11 @@ fn structures() -> Value {
     };
     json!({
         "notices": { "anyOf": [notice, { "type": "array", "items": notice }] },
+        "deadlines": { "anyOf": [
+            { "$ref": "#/$defs/deadline" },
+            { "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/deadline" } },
+        ] },
+        "deadline": deadline(),
         "tasks": { "anyOf": [
             { "type": "object", "patternProperties": { "^x-": {} }, "additionalProperties": { "$ref": "#/$defs/task" } },
             members("#/$defs/task", &["task_id", "id"]),
@@ -102,6 +107,16 @@ fn structures() -> Value {
             { "type": "array", "items": { "$ref": "#/$defs/asset_condition" } },
         ] },
     })
+}
+
+/// By when a run must have ended, and who is told.
+fn deadline() -> Value {
+    json!({ "type": "object", "properties": {
+        "name": { "$ref": "#/$defs/text", "description": "its name" },
+        "reference": { "type": ["string", "object"], "description": "from when it counts: `dagrun_queued_at`, `dagrun_logical_date` or a date", "examples": ["dagrun_queued_at", "dagrun_logical_date", "2025-05-04T09:00"] },
+        "interval": { "description": "how much later; behind a date also `-2h`" },
+        "callback": { "$ref": "#/$defs/notices", "description": "the notices" },
+    } })
 }
 
 /// Assets and the conditions over them.
@@ -183,6 +198,7 @@ fn own(name: &str) -> Option<Value> {
     let object = || json!({ "type": "object" });
     Some(match name {
         "schedule" => reference("schedule"),
+        "deadline" => reference("deadlines"),
         "tasks" => reference("tasks"),
         "task_groups" => reference("groups"),
         "default_args" => reference("default_args"),

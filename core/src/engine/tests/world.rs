@@ -132,6 +132,7 @@ pub(super) fn dag(name: &str, tasks: Vec<(Task, &[&str])>) -> Dag {
         macros: IndexMap::new(),
         render_template_as_native_obj: false,
         callbacks: Callbacks::default(),
+        deadlines: Vec::new(),
         tasks: tasks.into_iter().map(|(task, _)| task).collect(),
         graph,
     }
