@@ -14,13 +14,13 @@ help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
 .PHONY: ui
-ui: ui/dist/index.html ## build the dashboard (needs Node)
+ui: ui/dist/index.html ## build the dashboard (with Node from PyPI where the machine has no new one)
 
 ui/dist/index.html: $(shell find ui/src ui/index.html ui/package.json ui/vite.config.ts -type f 2>/dev/null)
-	@if command -v npm >/dev/null; then \
+	@if . tests/stack/node.sh; then \
 	  cd ui && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm run build --silent && touch ../api/build.rs; \
 	else \
-	  echo "Node is not installed: the dashboard is left out, the API is served all the same (install: apt-get install nodejs npm)"; \
+	  echo "the dashboard is left out, the API is served all the same" >&2; \
 	fi
 
 .PHONY: build
@@ -42,7 +42,7 @@ lint: ## formatting, clippy, dependency rules, and the dashboard's linter
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	tests/stack/deny.sh
-	@if command -v npm >/dev/null; then cd ui && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm run lint --silent; fi
+	. tests/stack/node.sh && cd ui && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm run lint --silent
 
 .PHONY: bench
 bench: build ## measure, and print one JSON object a line

@@ -44,14 +44,14 @@ fn continuous_training_is_triggered_and_turns_green() {
     let ui = root().join("ui");
     assert!(
         ui.join("node_modules/.bin/playwright").exists(),
-        "the dashboard's tools are missing; install Node 20 and run `make ui`"
+        "the dashboard's tools are missing; run `make ui`"
     );
     assert!(ui.join("dist/index.html").exists(), "the dashboard is not built; run `make ui`");
     let millrace = with_feature_store();
     millrace.wait_for_dag(DAG);
     millrace.post("/api/v2/pools", json!({ "name": "training", "slots": 1 }));
-    let output = Command::new("npx")
-        .args(["--no-install", "playwright", "test"])
+    let output = Command::new("bash")
+        .args(["-c", ". ../tests/stack/node.sh && exec npx --no-install playwright test"])
         .current_dir(&ui)
         .env("MILLRACE_URL", &millrace.url)
         .env("MILLRACE_TOKEN", &millrace.token)
@@ -61,7 +61,7 @@ fn continuous_training_is_triggered_and_turns_green() {
         .env("TZ", "UTC")
         .env("CI", "true")
         .output()
-        .expect("npx runs; install Node 20");
+        .expect("bash runs");
     assert!(
         output.status.success(),
         "{}{}",
