@@ -1,12 +1,12 @@
 //! The grid of a DAG: its newest runs and the states of their task instances, a byte a cell.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use axum::Json;
 use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use millrace_core::dag::Dag;
+use millrace_core::dag::{Dag, TaskIndex};
 use millrace_core::state::TaskState;
 use millrace_store::grid::{self, GridRun};
 use serde::Serialize;
@@ -72,8 +72,9 @@ async fn grid(
 fn draw(dag: &Dag, runs: &[GridRun]) -> Grid {
     let states: Vec<TaskState> =
         TaskState::ALL.iter().copied().filter(|state| *state != TaskState::NoStatus).collect();
-    let rows: HashMap<&str, usize> =
-        dag.tasks.iter().enumerate().map(|(row, task)| (task.task_id.as_str(), row)).collect();
+    let order = downwards(dag);
+    let named = |(row, task): (usize, &TaskIndex)| (dag.tasks[*task].task_id.as_str(), row);
+    let rows: HashMap<&str, usize> = order.iter().enumerate().map(named).collect();
     let mut cells = vec![NONE; runs.len() * dag.tasks.len()];
     for (column, run) in runs.iter().enumerate() {
         for cell in &run.cells {
@@ -85,11 +86,30 @@ fn draw(dag: &Dag, runs: &[GridRun]) -> Grid {
         }
     }
     Grid {
-        tasks: dag.tasks.iter().map(task).collect(),
+        tasks: order.iter().map(|&index| task(&dag.tasks[index])).collect(),
         runs: runs.iter().map(column).collect(),
         states: states.into_iter().map(TaskState::as_str).collect(),
         cells: STANDARD.encode(cells),
     }
+}
+
+/// The tasks in an order in which they could run; where that leaves a choice, as in the file.
+fn downwards(dag: &Dag) -> Vec<TaskIndex> {
+    let mut missing: Vec<usize> =
+        (0..dag.tasks.len()).map(|task| dag.upstream(task).len()).collect();
+    let mut ready: BTreeSet<TaskIndex> =
+        (0..missing.len()).filter(|&task| missing[task] == 0).collect();
+    let mut order = Vec::with_capacity(missing.len());
+    while let Some(task) = ready.pop_first() {
+        order.push(task);
+        for below in dag.downstream(task) {
+            missing[below] -= 1;
+            if missing[below] == 0 {
+                ready.insert(below);
+            }
+        }
+    }
+    order
 }
 
 /// Of several instances of a mapped task the one that people should see first.
@@ -126,5 +146,28 @@ fn column(run: &GridRun) -> GridColumn {
         logical_date: At::maybe(run.logical_date),
         start_date: At::maybe(run.start_date),
         end_date: At::maybe(run.end_date),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_core::dagfile::{self, Known, SourceFile};
+    use millrace_core::timetable::Zones;
+
+    use super::*;
+
+    #[test]
+    fn rows_follow_the_flow_and_then_the_file() {
+        let check = |tasks: &str, expected: &str| {
+            let text = format!("dag_id: d\ntasks:\n{tasks}");
+            let file = SourceFile { name: "d.yaml".to_owned(), text, ..SourceFile::default() };
+            let zones = Zones::bundled();
+            let dag = dagfile::read(&file, &Known::new(&zones)).remove(0).dag.expect("a dag");
+            let names = downwards(&dag).into_iter().map(|task| dag.tasks[task].task_id.to_string());
+            assert_eq!(names.collect::<Vec<_>>().join(" "), expected);
+        };
+        let all = "  b: {operator: empty, needs: [c]}\n  a: {operator: empty}\n  c: {operator: empty, needs: [a]}\n  d: {operator: empty}\n";
+        check(all, "a c b d");
+        check("  z: {operator: empty}\n  y: {operator: empty}\n", "z y");
     }
 }

@@ -57,7 +57,8 @@ function Head({ dag, info }: { dag: string; info: Dag }) {
   const [, setParams] = useQueryState();
   const pause = usePause();
   const readOnly = useReadOnlyReason();
-  const schedule = info.timetable_description ?? info.timetable_summary;
+  // Airflow's word for a DAG without a schedule.
+  const schedule = info.timetable_summary === "None" ? null : (info.timetable_description ?? info.timetable_summary);
   return (
     <PageHead
       trail={[{ href: "/dags", text: t("dags.title") }]}
