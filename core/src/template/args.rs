@@ -2,8 +2,11 @@
 //!
 //! Owns only the reading of arguments.
 
-use minijinja::value::Kwargs;
+use minijinja::value::{Kwargs, Rest, ValueOrKwargs};
 use minijinja::{Error, ErrorKind, Value};
+
+/// All arguments of a filter or function, by place and by name, as the engine hands them over.
+pub(crate) type Given = Rest<ValueOrKwargs>;
 
 /// The arguments of one call, taken one by one.
 pub(crate) struct Args<'a> {
@@ -52,9 +55,11 @@ impl<'a> Args<'a> {
         }
     }
 
-    /// Whether an argument is given by its name.
-    pub(crate) fn has_named(&self, name: &str) -> bool {
-        self.named.as_ref().is_some_and(|named| named.has(name))
+    /// All arguments that are given by name and were not asked for yet.
+    pub(crate) fn take_all_named(&mut self) -> Result<Vec<(String, Value)>, Error> {
+        let Some(named) = &self.named else { return Ok(Vec::new()) };
+        let names: Vec<String> = named.args().map(str::to_owned).collect();
+        names.into_iter().map(|name| Ok((name.clone(), named.get::<Value>(&name)?))).collect()
     }
 
     /// The next argument, which must be given.

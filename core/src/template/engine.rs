@@ -5,6 +5,7 @@
 //! environment.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use minijinja::machinery::ast::Stmt;
@@ -15,7 +16,10 @@ use super::lookups_of::lookups_of;
 use super::rewrite::{Rewritten, parse_bounded, readable, rewrite};
 use super::scope::{Root, Run, Scope};
 use super::temporal::fault;
-use super::{Limits, filters, growth, native, ops, shell, strings, value};
+use super::{
+    Limits, containers, filters, growth, native, ops, ranges, sequences, shell, tags, turns, value,
+    wrapping,
+};
 
 /// Brackets and pipes of a template that cannot overflow an ordinary stack.
 const MAX_SHALLOW_NESTS: usize = 400;
@@ -52,9 +56,14 @@ impl Renderer {
         // It would print the whole context, secrets included.
         env.remove_global("debug");
         ops::register(&mut env);
-        strings::register(&mut env);
+        containers::register(&mut env);
         filters::register(&mut env);
+        ranges::register(&mut env);
         growth::register(&mut env);
+        sequences::register(&mut env);
+        tags::register(&mut env);
+        turns::register(&mut env);
+        wrapping::register(&mut env);
         shell::register(&mut env);
         Renderer { env, limits }
     }
@@ -307,16 +316,17 @@ fn on_stack_for<T: Send>(
     text: &str,
     render: impl FnOnce() -> Result<T, RenderError> + Send,
 ) -> Result<T, RenderError> {
+    let failed = |message: &str| RenderError::whole(TemplateFault::Failed, name, message);
+    let broken = || failed("the template engine failed on this template");
     if !needs_deep_stack(text) {
-        return render();
+        // A fault of the engine ends this render, never the process. A render shares nothing that
+        // it could leave half changed.
+        return catch_unwind(AssertUnwindSafe(render)).unwrap_or_else(|_| Err(broken()));
     }
     std::thread::scope(|threads| {
         let thread = std::thread::Builder::new().stack_size(DEEP_STACK_BYTES);
-        let failed = |message: &str| RenderError::whole(TemplateFault::Failed, name, message);
         match thread.spawn_scoped(threads, render) {
-            Ok(handle) => handle
-                .join()
-                .unwrap_or_else(|_| Err(failed("the template engine failed on this template"))),
+            Ok(handle) => handle.join().unwrap_or_else(|_| Err(broken())),
             Err(_) => Err(failed("there is no memory to render a template of this size")),
         }
     })

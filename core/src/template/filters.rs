@@ -6,21 +6,16 @@
     reason = "the engine hands rest arguments and values over by value"
 )]
 
-use std::fmt::Write as _;
-
 use minijinja::filters;
-use minijinja::value::{Enumerator, Kwargs, Object, ObjectRepr, Rest, ValueKind};
+use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Environment, Error, State, Value};
 
-use super::args::Args;
+use super::args::{Args, Given};
 use super::object::Temporal;
 use super::python_text;
 use super::temporal::moment::Moment;
 use super::temporal::{fault, format, parse, strftime};
 use super::value::{Dumps, dumps, to_json};
-
-/// The longest range, as in the engine.
-const MAX_RANGE: i64 = 100_000;
 
 /// Adds the filters and functions to an environment.
 pub(crate) fn register(env: &mut Environment<'_>) {
@@ -41,24 +36,19 @@ pub(crate) fn register(env: &mut Environment<'_>) {
     env.add_filter("shellquote", |value: Value| super::shell::quote_text(&value.to_string()));
     // Outside a shell text there is nothing to leave unquoted.
     env.add_filter("unquoted", |value: Value| value);
-    env.add_filter("center", |value: Value, width: usize| padded(&value.to_string(), width));
-    env.add_filter("wordcount", |value: Value| value.to_string().split_whitespace().count());
     env.add_filter("format", formatted);
     env.add_filter("int", int);
     env.add_filter("float", float);
+    env.add_filter("abs", |value: Value| filters::abs(counted(value)));
+    env.add_filter("round", round);
+    env.add_filter("filesizeformat", filesizeformat);
+    env.add_filter("trim", trim);
+    env.add_filter("attr", attr);
     env.add_filter("default", default);
     env.add_filter("d", default);
-    env.add_filter("e", escape);
-    env.add_filter("escape", escape);
-    env.add_filter("forceescape", force_escape);
-    env.add_filter("truncate", truncate);
-    env.add_filter("wordwrap", wordwrap);
-    env.add_filter("xmlattr", xmlattr);
-    env.add_filter("urlencode", urlencode);
     env.add_test("callable", |value: Value| {
         value.downcast_object_ref::<super::macros::Callable>().is_some()
     });
-    env.add_function("range", range);
 }
 
 /// `isoformat` without dashes and colons: `20250301T150000+0000`, microseconds kept.
@@ -131,6 +121,10 @@ fn from_json_text(value: Value) -> Result<Value, Error> {
 
 /// `tojson` as Jinja2 has it: keys in order, letters beyond ASCII and HTML's own escaped.
 fn to_json_text(value: Value, indent: Option<usize>, named: Kwargs) -> Result<Value, Error> {
+    if !super::sequences::is_json(&value) {
+        let kind = super::ops::type_name(&value);
+        return Err(fault(format!("filter \"tojson\" cannot write a value of type {kind}")));
+    }
     let json = to_json(&value)?;
     let indent = match indent {
         Some(indent) => Some(indent),
@@ -189,253 +183,110 @@ fn number_text(value: &Value) -> Option<Value> {
     is_well.then(|| Value::from(text.replace('_', "")))
 }
 
-/// `default(value, boolean=false)`.
-fn default(
-    value: Value,
-    other: Option<Value>,
-    boolean: Option<bool>,
-    named: Kwargs,
-) -> Result<Value, Error> {
-    let other = match other {
-        Some(other) => Some(other),
-        None => named.get::<Option<Value>>("default_value")?,
+/// `default(default_value='', boolean=false)`; the other value may be none, or undefined itself.
+fn default(value: Value, given: Given) -> Result<Value, Error> {
+    let values = given.into_values();
+    let (named, places): (Vec<_>, Vec<_>) = values.into_iter().partition(Value::is_kwargs);
+    let named = named.into_iter().next().map(Kwargs::try_from).transpose()?;
+    let by_name = |name: &str| match &named {
+        Some(named) if named.has(name) => named.get::<Value>(name).map(Some),
+        _ => Ok(None),
     };
-    let boolean = match boolean {
-        Some(boolean) => boolean,
-        None => named.get::<Option<bool>>("boolean")?.unwrap_or(false),
-    };
-    named.assert_all_used()?;
-    let is_missing = value.is_undefined() || (boolean && !value.is_true());
+    let mut places = places.into_iter();
+    let other = places.next().map_or_else(|| by_name("default_value"), |other| Ok(Some(other)))?;
+    let boolean = places.next().map_or_else(|| by_name("boolean"), |flag| Ok(Some(flag)))?;
+    if places.next().is_some() {
+        return Err(fault("filter \"default\" takes a value, and whether false counts as missing"));
+    }
+    named.map_or(Ok(()), |named| named.assert_all_used())?;
+    let counts_false = boolean.is_some_and(|flag| flag.is_true());
+    let is_missing = value.is_undefined() || (counts_false && !value.is_true());
     Ok(if is_missing { other.unwrap_or_else(|| Value::from("")) } else { value })
 }
 
-/// HTML's own letters as MarkupSafe escapes them.
-fn html(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('>', "&gt;")
-        .replace('<', "&lt;")
-        .replace('\'', "&#39;")
-        .replace('"', "&#34;")
+/// A number as it counts in Python: true is 1.
+fn counted(value: Value) -> Value {
+    if value.kind() == ValueKind::Bool { Value::from(i64::from(value.is_true())) } else { value }
 }
 
-fn escape(value: Value) -> Value {
-    if value.is_safe() { value } else { force_escape(value) }
-}
-
-fn force_escape(value: Value) -> Value {
-    Value::from_safe_string(html(&python_text::text(&value)))
-}
-
-/// `truncate(length=255, killwords=false, end='...', leeway=5)`.
-fn truncate(value: Value, args: Rest<Value>) -> Result<Value, Error> {
-    let mut args = Args::new("truncate", &args)?;
-    let length = args.int("length")?.unwrap_or(255);
-    let kills = args.flag("killwords", false)?;
-    let end = args.text("end")?.unwrap_or_else(|| "...".to_owned());
-    let leeway = args.int("leeway")?.unwrap_or(5);
+/// `round(precision=0, method='common')`; `ceil` and `floor` always give a fraction.
+fn round(value: Value, given: Given) -> Result<Value, Error> {
+    let values = given.into_values();
+    let mut args = Args::new("round", &values)?;
+    let precision = args.int("precision")?.unwrap_or(0);
+    let method = args.text("method")?.unwrap_or_else(|| "common".to_owned());
     args.finish()?;
-    let text = python_text::text(&value);
-    let letters: Vec<char> = text.chars().collect();
-    let size = |count: i64| usize::try_from(count).unwrap_or(0);
-    let (length, room) = (size(length), size(length) + size(leeway));
-    let ending = end.chars().count();
-    if length < ending {
-        return Err(fault(format!("truncate(): expected length >= {ending}, got {length}")));
-    }
-    if letters.len() <= room {
-        return Ok(value);
-    }
-    let kept: String = letters[..length - ending].iter().collect();
-    if kills {
-        return Ok(Value::from(kept + &end));
-    }
-    let words = kept.rsplit_once(' ').map_or(kept.as_str(), |(words, _)| words);
-    Ok(Value::from(format!("{words}{end}")))
+    let value = counted(value);
+    let precision = i32::try_from(precision).unwrap_or(i32::MAX);
+    let named: Kwargs = std::iter::empty::<(String, Value)>().collect();
+    let rounded = filters::round(value, Some(precision), Some(&method), named)?;
+    Ok(if method == "common" { rounded } else { Value::from(f64::try_from(rounded)?) })
 }
 
-/// `wordwrap(width=79, break_long_words=true, wrapstring='\n', break_on_hyphens=true)`.
-fn wordwrap(value: Value, args: Rest<Value>) -> Result<Value, Error> {
-    let mut args = Args::new("wordwrap", &args)?;
-    let width = usize::try_from(args.int("width")?.unwrap_or(79)).unwrap_or(0);
-    let breaks = args.flag("break_long_words", true)?;
-    let joiner = args.text("wrapstring")?.unwrap_or_else(|| "\n".to_owned());
-    args.flag("break_on_hyphens", true)?;
+/// `filesizeformat(binary=false)`.
+fn filesizeformat(value: Value, given: Given) -> Result<Value, Error> {
+    const UNITS: [&str; 8] = ["k", "M", "G", "T", "P", "E", "Z", "Y"];
+    let values = given.into_values();
+    let mut args = Args::new("filesizeformat", &values)?;
+    let binary = args.flag("binary", false)?;
     args.finish()?;
-    if width == 0 {
-        return Err(fault("wordwrap(): width must be 1 or more"));
+    let value = match value.as_str() {
+        Some(text) => text.trim().parse().map_err(|_| fault("filesizeformat takes a number"))?,
+        None => f64::try_from(counted(value))?,
+    };
+    let base = if binary { 1024.0 } else { 1000.0 };
+    if value.trunc() <= 1.0 && value.trunc() >= 1.0 && value < base {
+        let word = if value > 1.0 { "Bytes" } else { "Byte" };
+        return Ok(Value::from(format!("1 {word}")));
     }
+    if value < base {
+        return Ok(Value::from(format!("{:.0} Bytes", value.trunc() + 0.0)));
+    }
+    let (mut size, mut unit) = (value / base, 0);
+    while size >= base && unit + 1 < UNITS.len() {
+        size /= base;
+        unit += 1;
+    }
+    let prefix = match (binary, UNITS[unit]) {
+        (true, prefix) => format!("{}i", prefix.to_uppercase()),
+        (false, prefix) => prefix.to_owned(),
+    };
+    Ok(Value::from(format!("{size:.1} {prefix}B")))
+}
+
+/// `trim(chars=none)`.
+fn trim(value: Value, given: Given) -> Result<Value, Error> {
+    let values = given.into_values();
+    let mut args = Args::new("trim", &values)?;
+    let chars = args.text("chars")?;
+    args.finish()?;
+    if value.is_undefined() {
+        return Err(Error::from(minijinja::ErrorKind::UndefinedError));
+    }
+    super::growth::bounded(&value)?;
     let text = python_text::text(&value);
-    let lines: Vec<String> =
-        text.lines().map(|line| wrapped(line, width, breaks, &joiner)).collect();
-    Ok(Value::from(lines.join(&joiner)))
-}
-
-fn wrapped(line: &str, width: usize, breaks: bool, joiner: &str) -> String {
-    let mut rows: Vec<String> = vec![String::new()];
-    let mut used = 0;
-    for word in line.split_whitespace() {
-        let mut rest: Vec<char> = word.chars().collect();
-        let gap = usize::from(used > 0);
-        if used + gap + rest.len() > width && used > 0 && (rest.len() <= width || !breaks) {
-            rows.push(String::new());
-            used = 0;
-        }
-        while breaks && rest.len() > width {
-            let gap = usize::from(used > 0);
-            let room = width.saturating_sub(used + gap);
-            if room > 0 {
-                let row = rows.last_mut().expect("there is a row");
-                if gap > 0 {
-                    row.push(' ');
-                }
-                row.extend(rest.drain(..room));
-            }
-            rows.push(String::new());
-            used = 0;
-        }
-        let row = rows.last_mut().expect("there is a row");
-        if used > 0 && !rest.is_empty() {
-            row.push(' ');
-            used += 1;
-        }
-        used += rest.len();
-        row.extend(rest);
-    }
-    rows.retain(|row| !row.is_empty());
-    rows.join(joiner)
-}
-
-/// `xmlattr(autospace=true)`: attributes of an element; none and undefined are left out.
-fn xmlattr(value: Value, autospace: Option<bool>) -> Result<Value, Error> {
-    let mut parts = Vec::new();
-    for key in value.try_iter()? {
-        let item = value.get_item(&key)?;
-        if item.is_none() || item.is_undefined() {
-            continue;
-        }
-        let name = key.to_string();
-        if name.contains(|c: char| c.is_whitespace() || matches!(c, '/' | '>' | '=')) {
-            return Err(fault(format!("xmlattr: \"{name}\" cannot be the name of an attribute")));
-        }
-        parts.push(format!("{}=\"{}\"", html(&name), html(&python_text::text(&item))));
-    }
-    let text = parts.join(" ");
-    let space = if autospace.unwrap_or(true) && !text.is_empty() { " " } else { "" };
-    Ok(Value::from_safe_string(format!("{space}{text}")))
-}
-
-/// `urlencode`: a text, or the pairs of a map or list as a query.
-fn urlencode(value: Value) -> Result<Value, Error> {
-    let pair = |key: &Value, item: &Value| format!("{}={}", query_part(key), query_part(item));
-    if value.as_str().is_some() || value.kind() == ValueKind::Number {
-        return filters::urlencode(&value).map(Value::from);
-    }
-    let mut parts = Vec::new();
-    for item in value.try_iter()? {
-        if value.kind() == ValueKind::Map {
-            parts.push(pair(&item, &value.get_item(&item)?));
-        } else {
-            let (key, item) = (item.get_item_by_index(0)?, item.get_item_by_index(1)?);
-            parts.push(pair(&key, &item));
-        }
-    }
-    Ok(Value::from(parts.join("&")))
-}
-
-fn query_part(value: &Value) -> String {
-    let mut out = String::new();
-    for byte in python_text::text(value).bytes() {
-        match byte {
-            b' ' => out.push('+'),
-            b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
-            byte if byte.is_ascii_alphanumeric() => out.push(char::from(byte)),
-            byte => {
-                // Writing to a String cannot fail.
-                let _ = write!(out, "%{byte:02X}");
-            }
-        }
-    }
-    out
-}
-
-fn formatted(layout: &str, args: Rest<Value>) -> Result<String, Error> {
-    if args.last().is_some_and(Value::is_kwargs) {
-        super::growth::check_format(layout, &args)?;
-        return minijinja::formatting::format(
-            minijinja::formatting::FormatStyle::Printf,
-            layout,
-            &args,
-        );
-    }
-    super::ops::printf(layout, args.0).map(|text| text.to_string())
-}
-
-fn padded(text: &str, width: usize) -> Result<String, Error> {
-    super::strings::pad(text, width, ' ', super::strings::Side::Center)
-}
-
-/// `range(…)`: prints as Python's, iterates as the engine's.
-fn range(values: Rest<Value>) -> Result<Value, Error> {
-    let number = |value: &Value| {
-        value.as_i64().ok_or_else(|| {
-            fault(format!("range() takes whole numbers, not {}", super::ops::type_name(value)))
-        })
-    };
-    let (start, stop, step) = match &values[..] {
-        [stop] => (0, number(stop)?, 1),
-        [start, stop] => (number(start)?, number(stop)?, 1),
-        [start, stop, step] => (number(start)?, number(stop)?, number(step)?),
-        _ => return Err(fault("range() takes 1 to 3 whole numbers")),
-    };
-    if step == 0 {
-        return Err(fault("range() step must not be zero"));
-    }
-    let distance = if step > 0 { stop.saturating_sub(start) } else { start.saturating_sub(stop) };
-    let count = distance.max(0).saturating_add(step.abs() - 1) / step.abs();
-    if count > MAX_RANGE {
-        return Err(fault(format!("range() has more than {MAX_RANGE} items")));
-    }
-    Ok(Value::from_object(PyRange {
-        start,
-        stop,
-        step,
-        count: usize::try_from(count).unwrap_or(0),
+    Ok(Value::from(match chars {
+        Some(chars) => text.trim_matches(|letter| chars.contains(letter)),
+        None => text.trim(),
     }))
 }
 
-#[derive(Clone, Copy)]
-pub(crate) struct PyRange {
-    start: i64,
-    stop: i64,
-    step: i64,
-    count: usize,
+/// `attr(name)`: an attribute, never a key of a dict.
+fn attr(value: &Value, name: &Value) -> Result<Value, Error> {
+    if value.kind() == ValueKind::Map {
+        return Ok(Value::UNDEFINED);
+    }
+    filters::attr(value, name)
 }
 
-impl std::fmt::Debug for PyRange {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.step == 1 {
-            write!(f, "range({}, {})", self.start, self.stop)
-        } else {
-            write!(f, "range({}, {}, {})", self.start, self.stop, self.step)
-        }
+/// `layout | format(…)`: values in order or by name, never both.
+fn formatted(layout: &Value, given: Given) -> Result<Value, Error> {
+    let mut items = given.into_values();
+    let named = items.pop_if(|last| last.is_kwargs());
+    if named.is_some() && !items.is_empty() {
+        return Err(fault("filter \"format\" takes values in order, or by name, but not both"));
     }
-}
-
-impl Object for PyRange {
-    fn repr(self: &std::sync::Arc<Self>) -> ObjectRepr {
-        ObjectRepr::Seq
-    }
-
-    fn get_value(self: &std::sync::Arc<Self>, key: &Value) -> Option<Value> {
-        let index = key.as_usize().filter(|index| *index < self.count)?;
-        Some(Value::from(self.start + i64::try_from(index).ok()? * self.step))
-    }
-
-    fn enumerate(self: &std::sync::Arc<Self>) -> Enumerator {
-        Enumerator::Seq(self.count)
-    }
-
-    fn render(self: &std::sync::Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Debug::fmt(&**self, f)
-    }
+    let layout = python_text::text(layout);
+    let may_stay = named.is_some();
+    super::printf::printf(&layout, items, named, may_stay)
 }

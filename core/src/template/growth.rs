@@ -1,12 +1,14 @@
 //! Bounds on how fast values may grow: fuel counts instructions, not what one of them makes.
 //!
-//! Owns the checks before text is joined, repeated, replaced, formatted or padded. A value that
+//! Owns the checks before text is joined, repeated, replaced or formatted. A value that
 //! passes may be combined once more without endangering the process.
+#![expect(clippy::needless_pass_by_value, reason = "the engine hands values over by value")]
 
 use minijinja::filters;
 use minijinja::value::{Kwargs, StringInput, ValueKind};
 use minijinja::{Environment, Error, State, Value};
 
+use super::args::{Args, Given};
 use super::python_text;
 use super::temporal::fault;
 use super::value::check_shape;
@@ -75,35 +77,10 @@ pub(crate) fn check_replacement(text: &str, from: &str, to: &str) -> Result<(), 
     Ok(())
 }
 
-/// Refuses `'%0999999999d'` and `'{:>999999999}'`: a width is memory. Digits outside a field are
-/// text.
-pub(crate) fn check_format(layout: &str, args: &[Value]) -> Result<(), Error> {
-    args.iter().try_for_each(bounded)?;
-    let bytes = layout.as_bytes();
-    let too_wide = |from: usize| {
-        let spec = bytes[from..].iter().take_while(|byte| {
-            byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b' ' | b'#' | b'.' | b'*')
-        });
-        let mut digits = 0;
-        spec.copied().any(|byte| {
-            digits = if byte.is_ascii_digit() { digits + 1 } else { 0 };
-            digits > 3 || byte == b'*'
-        })
-    };
-    for (at, byte) in bytes.iter().enumerate() {
-        let refused = match byte {
-            b'%' => too_wide(at + 1),
-            b'{' => {
-                let field = layout[at + 1..].split('}').next().unwrap_or_default();
-                let spec = field.split_once(':').map_or("", |(_, spec)| spec);
-                let widest = spec.split(|c: char| !c.is_ascii_digit()).map(str::len).max();
-                widest.unwrap_or(0) > 3 || spec.contains('{')
-            }
-            _ => false,
-        };
-        if refused {
-            return Err(fault(format!("a format width of more than {MAX_WIDTH} is refused")));
-        }
+/// Refuses a text that grows beyond what replacing may make, in bytes.
+pub(crate) fn check_growth(bytes: usize) -> Result<(), Error> {
+    if bytes > MAX_REPLACED_BYTES {
+        return Err(fault(format!("format would make more than {MAX_REPLACED_BYTES} bytes")));
     }
     Ok(())
 }
@@ -122,6 +99,9 @@ fn join(
     attribute: Option<&str>,
     named: Kwargs,
 ) -> Result<Value, Error> {
+    if !matches!(value.kind(), ValueKind::String) {
+        super::sequences::items(value, "join")?;
+    }
     let long = joiner.as_ref().is_some_and(|joiner| joiner.as_str().len() > MAX_WIDTH);
     if long {
         return Err(fault(format!("a separator of more than {MAX_WIDTH} bytes is refused")));
@@ -130,43 +110,52 @@ fn join(
     filters::join(state, value, joiner, attribute, named)
 }
 
+/// `replace(old, new, count=none)`; everything is text first.
 fn replace(
     state: &mut State<'_, '_>,
     value: StringInput<'_>,
-    from: StringInput<'_>,
-    to: StringInput<'_>,
-    count: Option<i64>,
+    given: Given,
 ) -> Result<Value, Error> {
-    check_replacement(value.as_str(), from.as_str(), to.as_str())?;
+    let values = given.into_values();
+    let mut args = Args::new("replace", &values)?;
+    let from = python_text::text(&args.require("old")?);
+    let to = python_text::text(&args.require("new")?);
+    let count = args.int("count")?;
+    args.finish()?;
+    check_replacement(value.as_str(), &from, &to)?;
     if let Some(count) = count.and_then(|count| usize::try_from(count).ok()) {
-        return Ok(Value::from(value.as_str().replacen(from.as_str(), to.as_str(), count)));
+        return Ok(Value::from(value.as_str().replacen(&from, &to, count)));
     }
+    let (from, to) = (Value::from(from), Value::from(to));
+    let (from, to) = (StringInput::new(state, &from)?, StringInput::new(state, &to)?);
     filters::replace(state, value, from, to)
 }
 
-fn indent(
-    value: StringInput<'_>,
-    width: Option<Value>,
-    first: Option<bool>,
-    blank: Option<bool>,
-    named: Kwargs,
-) -> Result<Value, Error> {
-    if let Some(indention) = width.as_ref().and_then(Value::as_str) {
-        check_width(indention.len())?;
-        return Ok(Value::from(indented(
-            value.as_str(),
-            indention,
-            first == Some(true),
-            blank == Some(true),
+/// `indent(width=4, first=false, blank=false)`; the width may be the text to put in front.
+fn indent(value: Value, given: Given) -> Result<Value, Error> {
+    let values = given.into_values();
+    let mut args = Args::new("indent", &values)?;
+    let width = args.take("width")?.unwrap_or_else(|| Value::from(4));
+    let first = args.flag("first", false)?;
+    let blank = args.flag("blank", false)?;
+    args.finish()?;
+    let Some(text) = value.as_str() else {
+        let kind = super::ops::type_name(&value);
+        return Err(fault(format!(
+            "filter \"indent\" takes text, not {kind}; make it text first: | string"
         )));
-    }
-    let width = width.map(usize::try_from).transpose()?;
-    check_width(width.unwrap_or(0))?;
-    if named.has("width") {
-        check_width(named.peek("width")?)?;
-    }
-    bounded(&Value::from(value.as_str()))?;
-    filters::indent(value, width, first, blank, named)
+    };
+    bounded(&value)?;
+    let indention = if let Some(indention) = width.as_str() {
+        indention.to_owned()
+    } else {
+        let count = usize::try_from(width)
+            .map_err(|_| fault("indent(): \"width\" must be a whole number or a text"))?;
+        check_width(count)?;
+        " ".repeat(count)
+    };
+    check_width(indention.len())?;
+    Ok(Value::from(indented(text, &indention, first, blank)))
 }
 
 fn indented(text: &str, indention: &str, first: bool, blank: bool) -> String {
@@ -175,7 +164,9 @@ fn indented(text: &str, indention: &str, first: bool, blank: bool) -> String {
         if index > 0 {
             out.push('\n');
         }
-        if (index > 0 || first) && (blank || !line.is_empty()) {
+        // The first line is indented even where it is empty.
+        let is_indented = if index == 0 { first } else { blank || !line.is_empty() };
+        if is_indented {
             out.push_str(indention);
         }
         out.push_str(line);

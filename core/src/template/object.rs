@@ -94,6 +94,25 @@ impl Temporal {
         }
     }
 
+    /// `format(value, spec)`: a layout of `strftime`, or of pendulum's tokens.
+    pub(crate) fn formatted(&self, spec: &str) -> Result<String, Error> {
+        let moment = match self {
+            Temporal::Moment(moment) => moment.clone(),
+            Temporal::Date(date) => Moment::naive(date.to_datetime(civil::Time::midnight())),
+            Temporal::Time(time) => Moment::naive(civil::date(1900, 1, 1).to_datetime(*time)),
+            _ => {
+                let kind = self.type_name();
+                let message = format!("a value of type {kind} takes no format specification");
+                return Err(Error::new(ErrorKind::InvalidOperation, message));
+            }
+        };
+        // Python's own date-times, which have no zone, know no tokens.
+        if spec.contains('%') || moment.zone().is_none() {
+            return super::temporal::strftime::strftime(&moment, spec);
+        }
+        format::with_tokens(&moment, spec, None)
+    }
+
     fn attribute(&self, name: &str) -> Option<Value> {
         match self {
             Temporal::Moment(moment) => moment::attribute(moment, name),

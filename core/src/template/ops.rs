@@ -6,12 +6,10 @@
 
 use std::cmp::Ordering;
 
-use minijinja::formatting::{FormatStyle, format};
 use minijinja::value::{Rest, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
 
-use super::growth::check_format;
-use super::names::{enum_text, plain_value};
+use super::names::plain_value;
 use super::object::Temporal;
 use super::temporal::delta::{Delta, Interval};
 use super::temporal::moment::{Moment, Shift};
@@ -70,7 +68,7 @@ pub(crate) fn type_name(value: &Value) -> &'static str {
     }
 }
 
-fn add(state: &State<'_, '_>, left: &Value, right: &Value) -> Result<Value, Error> {
+pub(crate) fn add(state: &State<'_, '_>, left: &Value, right: &Value) -> Result<Value, Error> {
     match (Temporal::of(left), Temporal::of(right)) {
         (Some(a), Some(b)) => sum(a, b).unwrap_or_else(|| Err(unsupported("+", left, right))),
         (None, None) => {
@@ -158,53 +156,7 @@ fn modulo(state: &State<'_, '_>, left: &Value, right: &Value) -> Result<Value, E
         return native(state, "a % b", left, right);
     };
     refuse_undefined(right)?;
-    if right.is_tuple() {
-        let items: Vec<Value> = right
-            .try_iter()?
-            .checked()
-            .map(|item| item.map(|item| printable(&item)))
-            .collect::<Result<_, _>>()?;
-        return printf(layout, items);
-    }
-    printf(layout, vec![printable(right)])
-}
-
-/// `layout % items`: `%d` cuts a number's fraction, and `%r` is Python's `repr()`.
-pub(crate) fn printf(layout: &str, mut items: Vec<Value>) -> Result<Value, Error> {
-    check_format(layout, &items)?;
-    let mut out = String::with_capacity(layout.len());
-    let mut next = 0;
-    let mut rest = layout;
-    while let Some(at) = rest.find('%') {
-        let (before, spec) = rest.split_at(at);
-        out.push_str(before);
-        let len = spec[1..]
-            .find(|c: char| c.is_ascii_alphabetic() || matches!(c, '%' | '('))
-            .map_or(spec.len(), |end| end + 2);
-        let (spec, after) = spec.split_at(len.min(spec.len()));
-        rest = after;
-        if let Some(item) = items.get_mut(next).filter(|_| !spec.ends_with(['%', '('])) {
-            next += 1;
-            let is_float = item.kind() == ValueKind::Number && !item.is_integer();
-            if spec.ends_with('r') || spec.ends_with('a') {
-                *item = Value::from(super::python_text::repr(item));
-                out.push_str(&spec[..spec.len() - 1]);
-                out.push('s');
-                continue;
-            }
-            if spec.ends_with(['d', 'i']) && is_float {
-                let whole = f64::try_from(item.clone()).unwrap_or_default().trunc();
-                if whole.abs() < 9e15 {
-                    #[expect(clippy::cast_possible_truncation, reason = "whole and small")]
-                    let whole = whole as i64;
-                    *item = Value::from(whole);
-                }
-            }
-        }
-        out.push_str(spec);
-    }
-    out.push_str(rest);
-    format(FormatStyle::Printf, &out, &items).map(Value::from)
+    super::printf::percent(layout, right)
 }
 
 fn negate(state: &State<'_, '_>, value: &Value) -> Result<Value, Error> {
@@ -218,6 +170,20 @@ fn negate(state: &State<'_, '_>, value: &Value) -> Result<Value, Error> {
             None => Err(fault(format!("bad operand type for unary -: {}", temporal.type_name()))),
         },
     }
+}
+
+/// How Python orders two values.
+///
+/// # Errors
+/// Values that have no order, as Python's `TypeError`.
+pub(crate) fn compared(left: &Value, right: &Value) -> Result<Ordering, Error> {
+    Ok(if ordered("<", left, right, Ordering::is_lt)? {
+        Ordering::Less
+    } else if ordered("<", right, left, Ordering::is_lt)? {
+        Ordering::Greater
+    } else {
+        Ordering::Equal
+    })
 }
 
 fn equal(left: &Value, right: &Value) -> Result<bool, Error> {
@@ -260,8 +226,11 @@ fn ordered(
 }
 
 fn contained(state: &State<'_, '_>, item: &Value, container: &Value) -> Result<bool, Error> {
-    native(state, "a in b", &plain_value(item), &plain_value(container))
-        .map(|found| found.is_true())
+    let (item, container) = (plain_value(item), plain_value(container));
+    if container.as_str().is_some() && item.as_str().is_none() {
+        return Err(unsupported("in", &item, &container));
+    }
+    native(state, "a in b", &item, &container).map(|found| found.is_true())
 }
 
 /// `a < b <= c …`: operands and operator names in turn.
@@ -419,15 +388,6 @@ fn as_number(value: &Value) -> Value {
         Value::from(i64::from(value.is_true()))
     } else {
         value.clone()
-    }
-}
-
-/// What `%s` prints: dates and enum words as text, not by their internals.
-fn printable(value: &Value) -> Value {
-    match (Temporal::of(value), enum_text(value)) {
-        (Some(temporal), _) => Value::from(temporal.text()),
-        (None, Some(_)) => Value::from(value.to_string()),
-        _ => value.clone(),
     }
 }
 

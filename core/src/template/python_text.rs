@@ -8,8 +8,9 @@ use std::fmt::Write as _;
 use minijinja::Value;
 use minijinja::value::ValueKind;
 
-use super::filters::PyRange;
+use super::named_tuple::is_tuple;
 use super::object::Temporal;
+use super::ranges::PyRange;
 use super::value::python_float;
 
 /// Python's `str()`.
@@ -17,7 +18,7 @@ pub(crate) fn text(value: &Value) -> String {
     if let Some(number) = float_of(value) {
         return python_float(number);
     }
-    if is_container(value) { repr(value) } else { value.to_string() }
+    if is_container(value) || bytes_of(value).is_some() { repr(value) } else { value.to_string() }
 }
 
 /// Whether a value prints as the `repr()` of its parts.
@@ -40,12 +41,29 @@ pub(crate) fn repr(value: &Value) -> String {
     out
 }
 
+/// Python's `ascii()`: `repr()` with every letter beyond ASCII escaped.
+pub(crate) fn ascii(value: &Value) -> String {
+    let mut out = String::new();
+    for letter in repr(value).chars() {
+        if letter.is_ascii() {
+            out.push(letter);
+        } else {
+            write_escape(&mut out, letter);
+        }
+    }
+    out
+}
+
 fn write_repr(out: &mut String, value: &Value) {
     if let Some(temporal) = Temporal::of(value) {
         // Writing to a String cannot fail.
         let _ = write!(out, "{temporal:?}");
     } else if let Some(number) = float_of(value) {
         out.push_str(&python_float(number));
+    } else if let Some(text) = super::named_tuple::text_of(value) {
+        out.push_str(&text);
+    } else if let Some(bytes) = bytes_of(value) {
+        write_bytes(out, bytes);
     } else if let Some(text) = value.as_str() {
         write_text(out, text);
     } else if !is_container(value) {
@@ -59,7 +77,7 @@ fn write_repr(out: &mut String, value: &Value) {
 
 fn write_items(out: &mut String, value: &Value) {
     let items: Vec<Value> = value.try_iter().map(Iterator::collect).unwrap_or_default();
-    let (open, close) = if value.is_tuple() { ('(', ')') } else { ('[', ']') };
+    let (open, close) = if is_tuple(value) { ('(', ')') } else { ('[', ']') };
     out.push(open);
     for (index, item) in items.iter().enumerate() {
         if index > 0 {
@@ -67,7 +85,7 @@ fn write_items(out: &mut String, value: &Value) {
         }
         write_repr(out, item);
     }
-    if value.is_tuple() && items.len() == 1 {
+    if is_tuple(value) && items.len() == 1 {
         out.push(',');
     }
     out.push(close);
@@ -101,15 +119,36 @@ fn write_text(out: &mut String, text: &str) {
                 out.push(letter);
             }
             letter if is_printable(letter) => out.push(letter),
-            letter => {
-                let code = u32::from(letter);
-                let _ = match code {
-                    0..=0xff => write!(out, "\\x{code:02x}"),
-                    0x100..=0xffff => write!(out, "\\u{code:04x}"),
-                    _ => write!(out, "\\U{code:08x}"),
-                };
-            }
+            letter => write_escape(out, letter),
         }
+    }
+    out.push(quote);
+}
+
+fn write_escape(out: &mut String, letter: char) {
+    let code = u32::from(letter);
+    let _ = match code {
+        0..=0xff => write!(out, "\\x{code:02x}"),
+        0x100..=0xffff => write!(out, "\\u{code:04x}"),
+        _ => write!(out, "\\U{code:08x}"),
+    };
+}
+
+/// Bytes as Python prints them: `b'a\x00'`.
+fn write_bytes(out: &mut String, bytes: &[u8]) {
+    let quote = if bytes.contains(&b'\'') && !bytes.contains(&b'"') { '"' } else { '\'' };
+    out.push('b');
+    out.push(quote);
+    for byte in bytes {
+        let _ = match byte {
+            b'\\' => write!(out, "\\\\"),
+            b'\n' => write!(out, "\\n"),
+            b'\r' => write!(out, "\\r"),
+            b'\t' => write!(out, "\\t"),
+            byte if char::from(*byte) == quote => write!(out, "\\{quote}"),
+            b' '..=b'~' => write!(out, "{}", char::from(*byte)),
+            byte => write!(out, "\\x{byte:02x}"),
+        };
     }
     out.push(quote);
 }
@@ -121,6 +160,11 @@ pub(crate) fn is_printable(letter: char) -> bool {
         | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e000}'..='\u{f8ff}' | '\u{fdd0}'..='\u{fdef}');
     letter == ' ' || !(letter.is_control() || letter.is_whitespace() || is_format)
+}
+
+/// The bytes of a value of bytes; text is none.
+pub(crate) fn bytes_of(value: &Value) -> Option<&[u8]> {
+    if value.kind() == ValueKind::Bytes { value.as_bytes() } else { None }
 }
 
 fn float_of(value: &Value) -> Option<f64> {

@@ -251,6 +251,10 @@ impl Editor<'_, '_> {
                 self.visit(&op.expr);
                 self.replace(end_of(op.span()), 0, ")");
             }
+            ast::Expr::Slice(slice) => {
+                super::walk::for_each_child(expr, &mut |child| self.visit(child));
+                self.replace_slice(end_of(slice.expr.span()));
+            }
             ast::Expr::List(list) if self.literals_change => {
                 self.wrap("__mr_list(", list.span(), expr);
             }
@@ -314,6 +318,42 @@ impl Editor<'_, '_> {
         }
     }
 
+    /// `[a:b:c]` becomes the call of a method: the engine's own slices give no lists.
+    fn replace_slice(&mut self, from: usize) {
+        let opening = self.operator_after(from);
+        if !matches!(self.tokens.get(opening), Some((Token::BracketOpen, _))) {
+            return;
+        }
+        self.replace_operator(opening, &format!(" .{}(", super::slices::METHOD));
+        let (mut depth, mut colons, mut is_empty) = (0_usize, 0, true);
+        for index in opening + 1..self.tokens.len() {
+            match &self.tokens[index].0 {
+                Token::BracketClose if depth == 0 => {
+                    let blanks = ["none,none,none)", "none,none)", "none)"];
+                    let blanks = match (colons, is_empty) {
+                        (0..=2, true) => blanks[colons],
+                        (0, false) => ",none,none)",
+                        (1, false) => ",none)",
+                        _ => ")",
+                    };
+                    self.replace_operator(index, blanks);
+                    return;
+                }
+                Token::Colon if depth == 0 => {
+                    self.replace_operator(index, if is_empty { "none," } else { "," });
+                    (colons, is_empty) = (colons + 1, true);
+                    continue;
+                }
+                Token::BracketOpen | Token::ParenOpen | Token::BraceOpen => depth += 1,
+                Token::BracketClose | Token::ParenClose | Token::BraceClose => {
+                    depth = depth.saturating_sub(1);
+                }
+                _ => {}
+            }
+            is_empty = false;
+        }
+    }
+
     fn visit_chain(&mut self, node: &ast::Spanned<ast::Compare<'_>>) {
         let span = node.span();
         self.replace(self.start_after(start_of(span)), 0, "__mr_chain(");
@@ -374,12 +414,18 @@ fn function_for(node: &ast::BinOp<'_>) -> Option<&'static str> {
     let number =
         |expr: &ast::Expr<'_>| matches!(expr, ast::Expr::Const(c) if c.value.as_str().is_none());
     let (left, right) = (&node.left, &node.right);
-    let text_work = matches!(node.op, ast::BinOpKind::Rem | ast::BinOpKind::Mul);
-    if (number(left) && number(right)) || (constant(left) && constant(right) && !text_work) {
+    // The engine joins and counts constants as Python does, but compares any two.
+    let alike = matches!(
+        node.op,
+        ast::BinOpKind::Add | ast::BinOpKind::Sub | ast::BinOpKind::Div | ast::BinOpKind::FloorDiv
+    );
+    if (number(left) && number(right) && !is_comparison(node.op))
+        || (constant(left) && constant(right) && alike)
+    {
         return None;
     }
     Some(match node.op {
-        ast::BinOpKind::Rem | ast::BinOpKind::In if number(left) => return None,
+        ast::BinOpKind::Rem if number(left) => return None,
         ast::BinOpKind::Eq | ast::BinOpKind::Ne if number(left) || number(right) => return None,
         ast::BinOpKind::Add => "__mr_add(",
         ast::BinOpKind::Sub => "__mr_sub(",

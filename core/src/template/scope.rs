@@ -291,6 +291,15 @@ pub(crate) fn now_of(state: &State<'_, '_>) -> Result<Moment, Error> {
     }
 }
 
+/// A number that differs from draw to draw, for a filter; see [`Run::draw`].
+pub(crate) fn draw_of(state: &State<'_, '_>) -> Result<u128, Error> {
+    let root = state.lookup("__mr_run");
+    match root.as_ref().and_then(|value| value.downcast_object_ref::<RunHandle>()) {
+        Some(handle) => Ok(handle.0.draw()),
+        None => Err(fault("this render has no attempt to draw for")),
+    }
+}
+
 /// Carries the run to [`now_of`] through the context.
 #[derive(Debug)]
 struct RunHandle(Arc<Run>);

@@ -44,7 +44,8 @@ pub(crate) fn check_shape(value: &Value) -> Result<(), Error> {
             .checked_sub(weight)
             .ok_or_else(|| fault(format!("the value has more than {MAX_PARTS} parts")))?;
         match value.kind() {
-            ValueKind::Seq => {
+            ValueKind::Iterable if !super::views::is_view(value) => Ok(()),
+            ValueKind::Seq | ValueKind::Iterable => {
                 value.try_iter()?.checked().try_for_each(|item| walk(&item?, depth + 1, left))
             }
             ValueKind::Map => value.try_iter()?.checked().try_for_each(|key| {
@@ -70,7 +71,7 @@ pub(crate) fn write_python(
         return Ok(());
     }
     check_shape(value)?;
-    if python_text::is_container(value)
+    if (python_text::is_container(value) || python_text::bytes_of(value).is_some())
         && matches!(state.auto_escape(), minijinja::AutoEscape::None)
     {
         out.write_str(&python_text::repr(value))?;

@@ -33,6 +33,20 @@ fn undefined_names_are_named_with_their_nearest() {
 }
 
 #[test]
+fn a_list_never_comes_to_hold_itself() {
+    let refused = "a list or dict cannot be put into itself";
+    for template in [
+        "{% set l = [] %}{% do l.append(l) %}{{ l }}",
+        "{% set l = [] %}{% set d = {'l': l} %}{% do l.append(d) %}{{ l }}",
+        "{% set l = [] %}{% set m = [l] %}{% do l.insert(0, m) %}{{ l }}",
+        "{% set d = {} %}{% do d.update({'a': [d]}) %}{{ d }}",
+        "{% set d = {} %}{% do d.update(a=(d,)) %}{{ d }}",
+    ] {
+        check_error(template, refused);
+    }
+}
+
+#[test]
 fn names_that_airflow_removed_name_their_replacement() {
     check_error(
         "{{ execution_date }}",

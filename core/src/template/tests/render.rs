@@ -164,7 +164,10 @@ fn python_methods_and_lists() {
         "{% set d = {'a': 1} %}{% do d.update({'b': 2}) %}{{ d.items() | list }}",
         "[('a', 1), ('b', 2)]",
     );
-    check("{% set l = [] %}{% do l.append(l) %}{{ l }}", "[[]]");
+    check("{% set l = [] %}{% do l.append({'a': [1]}) %}{{ l }}", "[{'a': [1]}]");
+    check("{% set d = {} %}{% do d.setdefault('a', []).append(1) %}{{ d }}", "{'a': [1]}");
+    check("{% set l = [1] %}{% set m = l %}{% do m.append(2) %}{{ l }}", "[1, 2]");
+    check("{{ ''[::-1] }}{{ [1, 2, 3][::-1][:2] }}{{ (1, 2)[1:] }}", "[3, 2](2,)");
     check(
         "{{ params.name | tojson }} {{ params | tojson }}",
         r#""a b" {"list": ["x", "y z"], "n": 3, "name": "a b"}"#,
