@@ -10,13 +10,27 @@ pub(crate) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) 
     let wanted: Vec<char> = word.to_lowercase().chars().take(64).collect();
     let limit = (wanted.len() / 3).clamp(1, 4);
     let near = |name: &str| name.chars().count().abs_diff(wanted.len()) <= limit;
-    names
-        .into_iter()
+    let names: Vec<&'a str> = names.into_iter().collect();
+    let by_distance = names
+        .iter()
+        .copied()
         .filter(|name| near(name))
         .map(|name| (distance(&wanted, &name.to_lowercase().chars().collect::<Vec<_>>()), name))
         .filter(|(far, name)| *far <= limit && (*far < name.chars().count()))
         .min_by_key(|(far, _)| *far)
-        .map(|(_, name)| name)
+        .map(|(_, name)| name);
+    by_distance.or_else(|| by_stem(&wanted, &names))
+}
+
+/// The shortest name that begins as the word does up to its last letter: `retry` → `retries`.
+fn by_stem<'a>(wanted: &[char], names: &[&'a str]) -> Option<&'a str> {
+    const STEM_CHARS_MIN: usize = 4;
+    if wanted.len() <= STEM_CHARS_MIN {
+        return None;
+    }
+    let stem: String = wanted[..wanted.len() - 1].iter().collect();
+    let begins = |name: &&&str| name.to_lowercase().starts_with(&stem);
+    names.iter().filter(begins).min_by_key(|name| name.len()).copied()
 }
 
 /// `; did you mean "x"?`, or nothing.
@@ -56,6 +70,8 @@ mod tests {
         check("Pool", Some("pool"));
         check("memory_limit", Some("mem_limit"));
         check("image", None);
+        check("retry", Some("retries"));
+        check("pools_of", None);
         check("", None);
         check("x", None);
     }

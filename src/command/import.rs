@@ -1,11 +1,13 @@
 //! `millrace import`: DAG files of other tools, rewritten.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use millrace_core::dagfile::{ImportedDag, SourceFile, import, text_of};
 use millrace_core::diagnostic::{Diagnostic, Paint, Severity, has_errors, summary};
+use millrace_core::ids::DagId;
 
 use super::validate::files_of;
 use crate::failure::Failure;
@@ -97,6 +99,15 @@ impl Import {
         };
         std::fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
         let path = |dag: &ImportedDag| folder.join(format!("{}.yaml", dag.dag_id));
+        let mut names: BTreeMap<&DagId, &String> = BTreeMap::new();
+        for (name, dag) in dags {
+            if let Some(first) = names.insert(&dag.dag_id, name) {
+                return Err(Failure::wrong(format!(
+                    "dag \"{}\" stands in {first} and in {name}; import them into two folders, or rename one",
+                    dag.dag_id
+                )));
+            }
+        }
         if let Some((_, dag)) = dags.iter().find(|(_, dag)| !self.force && path(dag).exists()) {
             let path = path(dag);
             return Err(Failure::usage(format!(

@@ -149,10 +149,22 @@ fn files_of_other_tools_are_rewritten_and_load() {
     assert!(said.contains("warning[not-carried]") && said.contains("dag_factory.yaml:"), "{said}");
     let (code, said, err) = offline(&root(), &["validate", &out], &[]);
     assert_eq!(code, 0, "{said}{err}");
-    assert!(said.contains("4 DAGs"), "{said}");
+    assert!(said.contains("14 DAGs"), "{said}");
     let (code, _, err) = offline(&root(), &arguments, &[]);
     assert_eq!(code, 2);
     assert!(err.contains("is there already") && err.contains("--force"), "{err}");
+    // One name in two files would be one file: nothing is written.
+    let twice = folder.path().join("twice");
+    for name in ["a", "b"] {
+        let path = twice.join(name);
+        std::fs::create_dir_all(&path).expect("a folder");
+        std::fs::copy(root().join("tests/fixtures/import/airflow.yaml"), path.join("x.yaml"))
+            .expect("copied");
+    }
+    let (code, _, err) = offline(&twice, &["import", "a", "b", "--output", "out"], &[]);
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains("dag \"daily_sales\" stands in a/x.yaml and in b/x.yaml"), "{err}");
+    assert!(!twice.join("out/daily_sales.yaml").exists());
     let arguments = ["import", "tests/fixtures/import/airflow.yaml", "--strict"];
     let (code, said, err) = offline(&root(), &arguments, &[]);
     assert_eq!(code, 1, "{said}");

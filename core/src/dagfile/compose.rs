@@ -25,6 +25,16 @@ pub(crate) const KEYS_MAX: usize = 10_000;
 /// Reads the document `span` of the report's text. None when it is empty, or when the text is no
 /// YAML; then the report says why.
 pub(crate) fn compose(report: &mut Report<'_>, span: Span) -> Option<Node> {
+    read(report, span, false)
+}
+
+/// The same with maps of one mark (`{$t: text}`) left as they are written: in another tool's file
+/// a text without a mark means something else than one with it.
+pub(crate) fn compose_marked(report: &mut Report<'_>, span: Span) -> Option<Node> {
+    read(report, span, true)
+}
+
+fn read(report: &mut Report<'_>, span: Span, keeps_marks: bool) -> Option<Node> {
     let text = &report.source.text[span.start..span.end];
     let mut options = yaml::Options::default();
     options.emit_unresolved_aliases = true;
@@ -37,6 +47,7 @@ pub(crate) fn compose(report: &mut Report<'_>, span: Span) -> Option<Node> {
         anchors: HashMap::new(),
         open: Vec::new(),
         nodes: 0,
+        keeps_marks,
         report,
     };
     composer.document().unwrap_or(None)
@@ -59,6 +70,7 @@ struct Composer<'t, 'r, 'a> {
     /// Anchors whose node is still being read.
     open: Vec<usize>,
     nodes: usize,
+    keeps_marks: bool,
     report: &'r mut Report<'a>,
 }
 
@@ -222,7 +234,8 @@ impl<'t> Composer<'t, '_, '_> {
             if event == Event::MappingEnd {
                 let end = self.span(at).end;
                 let entries = map.finish();
-                let kind = raw_map(&entries).unwrap_or(Kind::Map(entries));
+                let marked = if self.keeps_marks { None } else { raw_map(&entries) };
+                let kind = marked.unwrap_or(Kind::Map(entries));
                 return Ok((Node { span: Span::new(span.start, end), kind }, height + 1));
             }
             let merge =

@@ -276,7 +276,15 @@ impl<'o, 'a> Wiring<'o, 'a> {
         let hint = did_you_mean(name, self.names());
         let message =
             format!("task \"{}\" needs \"{name}\", which does not exist{hint}", task.task.task_id);
-        report.error(span, "unknown-task", message).help("name a task or a task group of this DAG");
+        let several: Vec<&str> = name
+            .split(|c: char| c.is_whitespace() || c == ',')
+            .filter(|part| !part.is_empty())
+            .collect();
+        let help = match several[..] {
+            [_, _, ..] => format!("write a list: [{}]", several.join(", ")),
+            _ => "name a task or a task group of this DAG".to_owned(),
+        };
+        report.error(span, "unknown-task", message).help(help);
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {

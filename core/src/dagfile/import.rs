@@ -7,6 +7,8 @@
 mod carry;
 mod marks;
 mod prune;
+mod python;
+mod schedule;
 
 #[cfg(test)]
 mod tests;
@@ -57,7 +59,7 @@ pub fn import(file: &SourceFile, defaults: Option<&SourceFile>, known: &Known<'_
     let mut is_empty = true;
     for span in split::documents(text) {
         let mut report = Report::new(&source);
-        let root = compose::compose(&mut report, span);
+        let root = compose::compose_marked(&mut report, span);
         for (dag_id, body, at) in
             root.as_ref().map(|root| dags(root, shared.as_ref())).unwrap_or_default()
         {
@@ -103,7 +105,7 @@ fn shared(defaults: &SourceFile, diagnostics: &mut Vec<Diagnostic>) -> Option<No
     let source = Source::new(&defaults.name, text);
     let mut report = Report::new(&source);
     let span = split::documents(text).into_iter().next()?;
-    let root = compose::compose(&mut report, span);
+    let root = compose::compose_marked(&mut report, span);
     diagnostics.extend(report.found);
     let mut root = root?;
     without_places(&mut root);
@@ -153,13 +155,14 @@ fn dags(root: &Node, shared: Option<&Node>) -> Vec<(String, Node, Span)> {
 }
 
 fn dialect(body: &Node) -> Dialect {
+    let words = ["uses", "run", "extends"];
     let is_airflow = match body.get("tasks").map(|tasks| &tasks.kind) {
         Some(Kind::List(tasks)) => tasks.iter().any(|task| {
-            task.get("id").is_some() && (task.get("uses").is_some() || task.get("run").is_some())
+            task.get("id").is_some() && words.iter().any(|word| task.get(word).is_some())
         }),
         _ => false,
     };
-    if is_airflow { Dialect::Airflow } else { Dialect::DagFactory }
+    if body.get("$schema").is_some() || is_airflow { Dialect::Airflow } else { Dialect::DagFactory }
 }
 
 /// The YAML of a tree, read once more.

@@ -191,7 +191,8 @@ pub(crate) fn at(
         Ok(instant) => Some(instant),
         Err(reason) => {
             let message = format!("the date \"{text}\" of `{key}` {reason}");
-            let relative = text.starts_with(|c: char| c.is_alphabetic()) || text.contains("day");
+            let relative = !text.contains("20")
+                && (text.starts_with(|c: char| c.is_alphabetic()) || text.contains("day"));
             let found = report.error(value_span(node), "bad-date", message);
             if relative {
                 found.help(format!(
@@ -289,8 +290,24 @@ pub(crate) fn surprises(report: &mut Report<'_>, key: &str, node: &Node) {
                         format!("`{key}: {text}` is the number {value}"),
                     )
                     .help(format!("quote it to keep the zeros: \"{text}\""));
+            } else if is_clock(text) {
+                let message = format!("`{key}: {text}` is the text \"{text}\", not a number");
+                report.warning(node.span, "clock-time", message).help(format!(
+                    "quote it, since other readers of YAML make it a number of seconds: \"{text}\""
+                ));
             }
         }
         _ => {}
     }
+}
+
+/// Whether YAML 1.1 took a text for a number to the base 60: `1:30` was 90.
+fn is_clock(text: &str) -> bool {
+    let mut parts = text.split(':');
+    let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_first = |part: &str| (1..=9).contains(&part.len()) && is_number(part);
+    let is_next = |part: &str| {
+        is_number(part) && part.len() <= 2 && part.parse::<u8>().is_ok_and(|part| part < 60)
+    };
+    parts.next().is_some_and(is_first) && text.contains(':') && parts.all(is_next)
 }

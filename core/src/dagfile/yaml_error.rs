@@ -53,7 +53,8 @@ pub(crate) fn unknown_alias(report: &mut Report<'_>, span: Span, name: &str) {
         let start = report.source.line_start(line);
         let text = report.source.line(line);
         let end = text.find(" #").unwrap_or(text.len());
-        unquoted_star(report, Span::new(span.start, start + text[..end].trim_end().len()));
+        let value = inside(text, span.start - start, &text[span.start - start..end]);
+        unquoted_star(report, Span::new(span.start, span.start + value.trim_end().len()));
         return;
     }
     report.error(span, "unknown-alias", format!("no value above is marked `&{name}`")).help(
@@ -144,7 +145,22 @@ fn value_at(line: &str, byte: usize, first: &str) -> Option<Part> {
     }
     let start = best?;
     let end = line.find(" #").filter(|&end| end > start).unwrap_or(line.len());
-    Some(Part { start, end: line[..end].trim_end().len() })
+    Some(Part { start, end: start + inside(line, start, &line[start..end]).trim_end().len() })
+}
+
+/// A value without the brackets that were opened before it on its line.
+fn inside<'l>(line: &str, start: usize, value: &'l str) -> &'l str {
+    let mut open = line[..start].matches(['[', '{']).count();
+    let mut value = value.trim_end();
+    while let Some(inner) = value.strip_suffix([']', '}']).filter(|_| open > 0) {
+        let is_own = inner.matches(['[', '{']).count() > inner.matches([']', '}']).count();
+        if is_own {
+            break;
+        }
+        value = inner.trim_end();
+        open -= 1;
+    }
+    value
 }
 
 const fn is_tab(kind: &ErrorKind) -> bool {
@@ -185,6 +201,10 @@ fn words(kind: &ErrorKind, line: &str) -> (String, String) {
         ErrorKind::MappingValueNotAllowed => pair(
             "a second `: ` on this line; YAML reads the first part as a key",
             "quote a text that has `: ` in it, or write it below as a `|` block; check the indentation",
+        ),
+        ErrorKind::UnexpectedCharacter { character } if character.is_control() => (
+            format!("the control character U+{:04X} cannot stand in YAML", u32::from(*character)),
+            "remove it; in a text in double quotes write it as an escape, such as \"\\t\" or \"\\e\"".to_owned(),
         ),
         ErrorKind::UnexpectedCharacter { character } => (
             format!("a text cannot start with `{character}` in YAML"),

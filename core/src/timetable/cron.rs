@@ -197,10 +197,19 @@ fn field_count_error(text: &str, found: usize) -> CronError {
     let name = text.trim();
     let kind = if name.starts_with('@') {
         CronErrorKind::UnknownPreset { name: name.to_owned(), suggestion: preset::suggest(name) }
+    } else if let Some((hour, minute)) = time_of_day(name) {
+        CronErrorKind::TimeOfDay { text: name.to_owned(), hour, minute }
     } else {
         CronErrorKind::FieldCount { found }
     };
     kind.at(0..text.len())
+}
+
+/// Hour and minute of `15:30`.
+fn time_of_day(text: &str) -> Option<(u8, u8)> {
+    let (hour, minute) = text.split_once(':')?;
+    let (hour, minute) = (hour.parse().ok()?, minute.parse().ok()?);
+    (hour < 24 && minute < 60).then_some((hour, minute))
 }
 
 /// croniter reads a field that lists all its values as `*`. A day field stays as it is unless the

@@ -30,6 +30,16 @@ pub enum CronErrorKind {
         /// How many were written.
         found: usize,
     },
+    /// `15:30`: a time of day, not a cron expression.
+    #[error("{text:?} is a time of day; write \"{minute} {hour} * * *\" for every day at {text}")]
+    TimeOfDay {
+        /// The text as written.
+        text: String,
+        /// Its hour.
+        hour: u8,
+        /// Its minute.
+        minute: u8,
+    },
     /// `@…` that is no preset.
     #[error("unknown preset {name:?}{}; use one of {}", did_you_mean(*.suggestion), super::preset::names())]
     UnknownPreset {

@@ -35,8 +35,9 @@ const ABBREVIATIONS: [(&str, &str); 17] = [
 /// A time zone that is not in the database.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "unknown time zone {name:?}{}; use an IANA name like \"Asia/Seoul\" or \"UTC\"",
-    did_you_mean(.suggestion.as_deref())
+    "unknown time zone {name:?}{}; use an IANA name like \"Asia/Seoul\" or \"UTC\"{}",
+    did_you_mean(.suggestion.as_deref()),
+    if is_offset(.name) { ", which knows its summer time, in place of an offset" } else { "" }
 )]
 pub struct ZoneError {
     /// The name as written.
@@ -79,6 +80,9 @@ impl Zones {
     }
 
     fn suggest(&self, name: &str) -> Option<String> {
+        if is_offset(name) {
+            return None;
+        }
         let abbreviation = ABBREVIATIONS.iter().find(|(short, _)| short.eq_ignore_ascii_case(name));
         if let Some((_, zone)) = abbreviation {
             return Some((*zone).to_owned());
@@ -99,6 +103,16 @@ impl Zones {
         };
         whole.or_else(by_city).map(str::to_owned)
     }
+}
+
+/// Whether a name is an offset: `+09:00`, `GMT+9`, `UTC-5`. The `Etc/GMT+9` of the database means
+/// nine hours *behind* UTC, so that no name near to it may be suggested.
+fn is_offset(name: &str) -> bool {
+    let name = name.trim().to_ascii_uppercase();
+    let offset = ["GMT", "UTC"].iter().find_map(|start| name.strip_prefix(start)).unwrap_or(&name);
+    offset.strip_prefix(['+', '-']).is_some_and(|digits| {
+        !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit() || c == ':')
+    })
 }
 
 impl Default for Zones {

@@ -8,7 +8,8 @@ use super::super::report::Report;
 use super::super::source::Span;
 use super::super::tree::{Entry, Kind, Node, Scalar, Style};
 use super::Dialect;
-use super::marks::Values;
+use super::marks::{Values, tidy};
+use super::python;
 use crate::operator::{self, OperatorSpec};
 use crate::suggest::did_you_mean;
 
@@ -22,6 +23,9 @@ const RESPELT: &[(&str, &str)] = &[
     ("retry_delay_secs", "retry_delay"),
     ("group_name", "group_id"),
 ];
+
+/// How messages name the `default_args`.
+const DEFAULT_ARGS: &str = "default_args";
 
 /// What a task that cannot be carried over becomes.
 pub(super) const PLACEHOLDER: &str = "empty";
@@ -42,10 +46,7 @@ pub(super) fn dag(
     for old in body.map().unwrap_or_default() {
         match old.key.as_str() {
             "dag_id" => {}
-            "schedule" | "schedule_interval" => {
-                let value = carrier.schedule(&old.value);
-                add(&mut entries, entry("schedule", old.key_span, value));
-            }
+            "schedule" | "schedule_interval" | "timetable" => carrier.when(&mut entries, old, body),
             "tasks" => add(&mut entries, entry("tasks", old.key_span, carrier.tasks(&old.value))),
             "task_groups" => {
                 let groups = carrier.groups(&old.value);
@@ -59,7 +60,8 @@ pub(super) fn dag(
                 let members = old.value.map().unwrap_or_default().iter();
                 let templates = members
                     .map(|member| {
-                        entry(&member.key, member.key_span, carrier.task(&member.value, &[]))
+                        let body = carrier.task(&member.key, &member.value, &[]);
+                        entry(&member.key, member.key_span, body)
                     })
                     .collect();
                 let map = Node { span: old.value.span, kind: Kind::Map(templates) };
@@ -95,18 +97,24 @@ fn name_of<'n>(node: &'n Node, words: &[&str]) -> Option<(&'n str, Span)> {
     Some((found.text()?, found.span))
 }
 
-struct Carrier<'r, 'a, 'n> {
-    values: Values<'r, 'a, 'n>,
+pub(super) struct Carrier<'r, 'a, 'n> {
+    pub(super) values: Values<'r, 'a, 'n>,
 }
 
 impl Carrier<'_, '_, '_> {
-    fn lost(&mut self, old: &Entry, owner: &str, help: &str) {
+    pub(super) fn lost(&mut self, old: &Entry, owner: &str, help: &str) {
         let message = format!("`{}` of {owner} cannot be carried over", old.key);
         self.values.report.warning(old.key_span, "not-carried", message).help(help);
     }
 
     /// Takes a key over under its canonical name, or says why not.
-    fn known(&mut self, to: &mut Vec<Entry>, old: &Entry, table: &'static [Key], owner: &str) {
+    pub(super) fn known(
+        &mut self,
+        to: &mut Vec<Entry>,
+        old: &Entry,
+        table: &'static [Key],
+        owner: &str,
+    ) {
         let word = RESPELT.iter().find(|(word, _)| *word == old.key);
         let word = word.map_or(old.key.as_str(), |(_, canonical)| canonical);
         if IDLE.contains(&word) || word.starts_with("x-") {
@@ -114,33 +122,49 @@ impl Carrier<'_, '_, '_> {
         }
         let Some(key) = keys::find(table, word) else {
             let hint = did_you_mean(word, keys::names(table));
-            self.lost(old, owner, &format!("there is no such key{hint}"));
+            let is_dags = owner == DEFAULT_ARGS && keys::find(DAG_KEYS, word).is_some();
+            let help = if is_dags {
+                format!("`default_args` are keys of tasks; write `{word}` into the DAG itself")
+            } else {
+                format!("there is no such key{hint}")
+            };
+            self.lost(old, owner, &help);
             return;
         };
         match key.support {
             Support::Silent => {}
             Support::Foreign(instead) => self.lost(old, owner, instead),
             Support::Later | Support::Read => {
-                let value = self.values.value(&old.value);
+                let mut value = self.values.value(&old.value);
+                if key.name == "needs" {
+                    tidy_names(&mut value);
+                }
                 add(to, entry(key.name, old.key_span, value));
             }
         }
     }
 
-    /// A list of addresses is a schedule by assets.
-    fn schedule(&mut self, node: &Node) -> Node {
-        let assets = match &node.kind {
-            Kind::List(_) => Some(node),
-            Kind::Map(_) => node.get("datasets").or_else(|| node.get("assets")),
-            _ => None,
-        };
-        match assets {
-            Some(assets) => {
-                let value = self.values.value(assets);
-                let entries = vec![entry("assets", node.span.head(), value)];
-                Node { span: node.span, kind: Kind::Map(entries) }
+    /// The schedule, and the DAG's keys that go with its timetable.
+    fn when(&mut self, to: &mut Vec<Entry>, old: &Entry, body: &Node) {
+        let found = self.values.schedule(&old.value);
+        add(to, entry("schedule", old.key_span, found.schedule));
+        if found.data_intervals {
+            let on = Kind::Scalar(Scalar { text: "true".to_owned(), style: Style::Plain });
+            add(to, entry("data_intervals", old.key_span, Node { span: old.value.span, kind: on }));
+        }
+        let Some(zone) = found.zone else { return };
+        let of_args = body.get("default_args").and_then(|args| args.get("timezone"));
+        let own = body.get("timezone").or(of_args).and_then(Node::text);
+        match (own, zone.text()) {
+            (Some(own), Some(other)) if own != other => {
+                let message = format!("the zone {other} of the timetable cannot be carried over");
+                self.values
+                    .report
+                    .warning(zone.span, "not-carried", message)
+                    .help(format!("a DAG has one zone, and this one says {own}"));
             }
-            None => self.values.value(node),
+            (Some(_), _) => {}
+            (None, _) => add(to, entry("timezone", old.key_span, zone)),
         }
     }
 
@@ -155,7 +179,7 @@ impl Carrier<'_, '_, '_> {
             if is_dags || (is_operators && keys::find(TASK_KEYS, &old.key).is_none()) {
                 add(&mut args, Entry { value: self.values.value(&old.value), ..old.clone() });
             } else {
-                self.known(&mut args, old, TASK_KEYS, "default_args");
+                self.known(&mut args, old, TASK_KEYS, DEFAULT_ARGS);
             }
         }
         self.values.inputs.clear();
@@ -167,7 +191,10 @@ impl Carrier<'_, '_, '_> {
         let Kind::List(items) = &node.kind else {
             let members = node.map().unwrap_or_default().iter();
             let tasks = members
-                .map(|member| entry(&member.key, member.key_span, self.task(&member.value, &[])))
+                .map(|member| {
+                    let body = self.task(&member.key, &member.value, &[]);
+                    entry(&self.task_id(&member.key, member.key_span), member.key_span, body)
+                })
                 .collect();
             return Node { span: node.span, kind: Kind::Map(tasks) };
         };
@@ -176,9 +203,10 @@ impl Carrier<'_, '_, '_> {
         for item in items {
             let (name, at) =
                 name_of(item, &["task_id", "id"]).unwrap_or(("task", item.span.head()));
-            let task = self.task(item, &["task_id", "id"]);
+            let task = self.task(name, item, &["task_id", "id"]);
+            let name = self.task_id(name, at);
             is_unique &= tasks.iter().all(|other| other.key != name);
-            tasks.push(entry(name, at, task));
+            tasks.push(entry(&name, at, task));
         }
         if is_unique {
             return Node { span: node.span, kind: Kind::Map(tasks) };
@@ -192,10 +220,26 @@ impl Carrier<'_, '_, '_> {
         Node { span: node.span, kind: Kind::List(tasks.into_iter().map(listed).collect()) }
     }
 
+    /// A task's name, as it may stand here.
+    fn task_id(&mut self, name: &str, at: Span) -> String {
+        let tidy = tidy(name);
+        if tidy != name {
+            self.values
+                .report
+                .warning(at, "not-carried", format!("the task \"{name}\" is now named \"{tidy}\""))
+                .help("a task_id has letters, digits, `_`, `-` and `.`; for people write `task_display_name`");
+        }
+        tidy
+    }
+
     /// The keys of a task, without those in `named`.
-    fn task(&mut self, node: &Node, named: &[&str]) -> Node {
+    fn task(&mut self, name: &str, node: &Node, named: &[&str]) -> Node {
         self.values.inputs.clear();
         let entries = node.map().unwrap_or_default();
+        if let Some(call) = entries.iter().find(|entry| python::is_call(&entry.key)) {
+            return self.python(name, node, call, named);
+        }
+        let owner = format!("task \"{name}\"");
         let word = entries.iter().find(|e| ["operator", "type", "uses"].contains(&e.key.as_str()));
         let spec = word.and_then(|word| operator::find(word.value.text()?));
         let mut task = Vec::new();
@@ -209,24 +253,23 @@ impl Carrier<'_, '_, '_> {
                 ("operator" | "type" | "uses", _) => {}
                 ("with", Kind::Map(inner)) => {
                     for old in inner {
-                        self.task_key(&mut task, old, spec);
+                        self.task_key(&mut task, old, spec, &owner);
                     }
                 }
-                ("run" | "decorator" | "python_callable", _) if word.is_none() => {
-                    self.lost(old, "a task", "Python functions cannot be called from here; write a `bash` or `python` task");
-                    if task.iter().all(|own| own.key != "operator") {
-                        let value = scalar(old.value.span, PLACEHOLDER);
-                        task.insert(0, entry("operator", old.key_span, value));
-                    }
-                }
-                _ => self.task_key(&mut task, old, spec),
+                _ => self.task_key(&mut task, old, spec, &owner),
             }
         }
         self.add_inputs(&mut task, node.span.head());
         Node { span: node.span, kind: Kind::Map(task) }
     }
 
-    fn task_key(&mut self, to: &mut Vec<Entry>, old: &Entry, spec: Option<&'static OperatorSpec>) {
+    fn task_key(
+        &mut self,
+        to: &mut Vec<Entry>,
+        old: &Entry,
+        spec: Option<&'static OperatorSpec>,
+        owner: &str,
+    ) {
         let field = spec.and_then(|spec| {
             spec.fields
                 .iter()
@@ -238,15 +281,17 @@ impl Carrier<'_, '_, '_> {
                 add(to, entry(field.name, old.key_span, value));
             }
             _ if spec.is_none() && keys::find(TASK_KEYS, &old.key).is_none() => {
-                // Nobody knows the operator: the whole task will be replaced.
-                add(to, old.clone());
+                // Nobody knows the operator: the whole task will be replaced, after those whose
+                // results it takes.
+                let value = self.values.value(&old.value);
+                add(to, Entry { value, ..old.clone() });
             }
-            _ => self.known(to, old, TASK_KEYS, "a task"),
+            _ => self.known(to, old, TASK_KEYS, owner),
         }
     }
 
     /// Whoever takes a task's result comes after it.
-    fn add_inputs(&mut self, task: &mut Vec<Entry>, at: Span) {
+    pub(super) fn add_inputs(&mut self, task: &mut Vec<Entry>, at: Span) {
         let inputs = std::mem::take(&mut self.values.inputs);
         if inputs.is_empty() {
             return;
@@ -312,16 +357,25 @@ impl Carrier<'_, '_, '_> {
     }
 }
 
-fn entry(key: &str, key_span: Span, value: Node) -> Entry {
+pub(super) fn entry(key: &str, key_span: Span, value: Node) -> Entry {
     Entry { key: key.to_owned(), key_span, value }
 }
 
-fn scalar(span: Span, text: &str) -> Node {
+pub(super) fn scalar(span: Span, text: &str) -> Node {
     Node { span, kind: Kind::Scalar(Scalar { text: text.to_owned(), style: Style::Quoted }) }
 }
 
+/// Names of tasks as they may stand here.
+fn tidy_names(node: &mut Node) {
+    match &mut node.kind {
+        Kind::List(items) => items.iter_mut().for_each(tidy_names),
+        Kind::Scalar(scalar) => scalar.text = tidy(&scalar.text),
+        Kind::Map(_) | Kind::Raw(_) => {}
+    }
+}
+
 /// Of two spellings of one key the first counts, as it stands.
-fn add(to: &mut Vec<Entry>, new: Entry) {
+pub(super) fn add(to: &mut Vec<Entry>, new: Entry) {
     if to.iter().all(|entry| entry.key != new.key) {
         to.push(new);
     }

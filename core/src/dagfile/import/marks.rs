@@ -6,6 +6,7 @@ use super::super::report::Report;
 use super::super::tree::{Entry, Kind, Node, Scalar, Style};
 use super::super::value::is_template;
 use super::Dialect;
+use crate::ids::TaskId;
 
 /// Rewrites values, and remembers which tasks they take from.
 pub(super) struct Values<'r, 'a, 'n> {
@@ -49,7 +50,8 @@ impl Values<'_, '_, '_> {
 
     /// What a task gave.
     fn output(&mut self, node: &Node, task: &str, key: Option<&str>) -> Node {
-        self.inputs.push(task.to_owned());
+        let task = tidy(task);
+        self.inputs.push(task.clone());
         let key = key.filter(|key| *key != "return_value");
         let key = key.map(|key| format!(", key='{key}'")).unwrap_or_default();
         text(node, format!("{{{{ xcom('{task}'{key}) }}}}"))
@@ -58,15 +60,33 @@ impl Values<'_, '_, '_> {
     fn map(&mut self, node: &Node, entries: &[Entry]) -> Node {
         if let [entry] = entries {
             match entry.key.as_str() {
-                "$t" => return entry.value.clone(),
-                "$const" => {
+                "$t" | "$template" => return entry.value.clone(),
+                "$raw" if entry.value.text().is_some_and(|text| !is_template(text)) => {
+                    return text(node, entry.value.text().unwrap_or_default().to_owned());
+                }
+                "$raw" | "$const" => {
                     return match entry.value.text().filter(|text| is_template(text)) {
                         Some(text) => Node { span: node.span, kind: Kind::Raw(text.to_owned()) },
                         None => entry.value.clone(),
                     };
                 }
-                "$x" => return self.input(node, &entry.value),
+                "$x" | "$xcom" => return self.input(node, &entry.value),
                 _ => {}
+            }
+        }
+        if self.dialect == Dialect::Airflow
+            && let Some(entry) = entries.iter().find(|entry| entry.key.starts_with('$'))
+        {
+            let message = format!("the marker `{}` cannot be carried over", entry.key);
+            self.report
+                .warning(entry.key_span, "not-carried", message)
+                .help("the markers are `$t`, `$x` and `$const`, each alone in its map");
+            return text(node, String::new());
+        }
+        if let Some(Kind::List(items)) = node.get("__join__").map(|items| &items.kind) {
+            let parts: Vec<Node> = items.iter().map(|item| self.value(item)).collect();
+            if let Some(parts) = parts.iter().map(Node::text).collect::<Option<Vec<_>>>() {
+                return text(node, parts.concat());
             }
         }
         if let Some(kind) = node.get("__type__").and_then(Node::text) {
@@ -95,6 +115,30 @@ impl Values<'_, '_, '_> {
         text(node, String::new())
     }
 
+    /// An asset: its address alone where there is no more to say.
+    fn asset(&mut self, node: &Node, entries: &[Entry]) -> Node {
+        if let [only] = entries {
+            return only.value.clone();
+        }
+        let mut kept = Vec::new();
+        for old in entries {
+            match old.key.as_str() {
+                "name" => kept.push(Entry { key: "asset".to_owned(), ..old.clone() }),
+                "uri" | "group" | "extra" => kept.push(old.clone()),
+                key => {
+                    let message = format!("`{key}` of an asset cannot be carried over");
+                    self.report
+                        .warning(old.key_span, "not-carried", message)
+                        .help("a `sensor` task can wait for what is outside of the DAGs");
+                }
+            }
+        }
+        match kept.as_slice() {
+            [only] => only.value.clone(),
+            _ => Node { span: node.span, kind: Kind::Map(kept) },
+        }
+    }
+
     /// dag-factory's objects of Python classes, as far as they are plain data.
     fn typed(&mut self, node: &Node, kind: &str, entries: &[Entry]) -> Node {
         let rest: Vec<Entry> = entries
@@ -116,15 +160,8 @@ impl Values<'_, '_, '_> {
                     return text(node, date);
                 }
             }
-            "Asset" | "Dataset" => {
-                if let Some(uri) = of("uri").or_else(|| of("name")) {
-                    return uri.clone();
-                }
-            }
-            "CronTriggerTimetable" | "CronDataIntervalTimetable" => {
-                if let Some(cron) = of("cron").or_else(|| of("args")) {
-                    return cron.clone();
-                }
+            "Asset" | "Dataset" if of("uri").or_else(|| of("name")).is_some() => {
+                return self.asset(node, &rest);
             }
             _ => {}
         }
@@ -137,6 +174,16 @@ impl Values<'_, '_, '_> {
             .help("objects of Python cannot be made here; write the value itself");
         text(node, String::new())
     }
+}
+
+/// A name that may stand for a task here: other characters become `_`.
+pub(super) fn tidy(name: &str) -> String {
+    if TaskId::new(name).is_ok() {
+        return name.to_owned();
+    }
+    let is_fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let name: String = name.chars().map(|c| if is_fine(c) { c } else { '_' }).collect();
+    name.trim_end_matches('_').trim_start_matches(['-', '.']).replace("..", "_")
 }
 
 /// A text at the place of a node.

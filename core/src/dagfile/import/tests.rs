@@ -21,7 +21,7 @@ fn every_file_is_carried_over_as_expected() {
     let zones = Zones::bundled();
     let known = Known::new(&zones);
     let defaults = source("default.yml");
-    for name in ["dag_factory", "airflow"] {
+    for name in ["dag_factory", "airflow", "schedules", "functions"] {
         let defaults = (name == "dag_factory").then_some(&defaults);
         let imported = import(&source(&format!("{name}.yaml")), defaults, &known);
         let mut got = String::new();
