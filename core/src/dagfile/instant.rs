@@ -108,11 +108,11 @@ fn guess(text: &str) -> Option<String> {
         _ => return None,
     };
     let date = Date::new(year, month, day).ok().filter(|_| year >= 1_000)?;
-    let time = rest.get(..5).and_then(|time| time.parse::<jiff::civil::Time>().ok());
-    Some(match time {
-        Some(time) => date.to_datetime(time).strftime("%Y-%m-%dT%H:%M").to_string(),
-        None => date.to_string(),
-    })
+    if rest.is_empty() {
+        return Some(date.to_string());
+    }
+    let time = rest.get(..5)?.parse::<jiff::civil::Time>().ok()?;
+    Some(date.to_datetime(time).strftime("%Y-%m-%dT%H:%M").to_string())
 }
 
 /// The months, as their names begin.
