@@ -261,7 +261,8 @@ impl<'a> Ideal<'a> {
         let (task, node) = (self.run.task(slot)?, self.run.node(slot)?);
         let is_setup = |slot: u32| self.run.task(slot).is_some_and(|task| task.is_setup);
         let mut ends = Vec::new();
-        let mut unknown = NEVER;
+        // The earliest that something unfinished can end: upstreams, and setups further up.
+        let (mut next, mut next_setup) = (NEVER, NEVER);
         let mut upstream = Upstream::default();
         let mut setups = Setups::default();
         let direct = self.run.related_to(slot, &node.upstream).map(|up| (up, false));
@@ -275,7 +276,10 @@ impl<'a> Ideal<'a> {
             let state = self.run.ti(up).state();
             match self.end(up).exact().filter(|_| state.is_terminal()) {
                 Some(at) => ends.push((at, is_above, up, state)),
-                None => unknown = unknown.min(self.end(up).earliest),
+                None => {
+                    let next = if is_above { &mut next_setup } else { &mut next };
+                    *next = self.end(up).earliest.min(*next);
+                }
             }
         }
         ends.sort_unstable_by_key(|&(at, is_above, up, _)| (at, is_above, up));
@@ -298,9 +302,12 @@ impl<'a> Ideal<'a> {
             if verdict == Verdict::Wait {
                 continue;
             }
-            // Of two at the same time the failure counts.
-            let is_certain =
-                if verdict == Verdict::UpstreamFailed { unknown >= at } else { unknown > at };
+            // Of two at the same time the failure counts, but setups are asked before the rule.
+            let is_certain = match verdict {
+                Verdict::UpstreamFailed if setups.failed > 0 => next.min(next_setup) >= at,
+                Verdict::UpstreamFailed => next >= at && next_setup > at,
+                _ => next.min(next_setup) > at,
+            };
             return is_certain.then_some((verdict, Span { earliest: at, latest: at }));
         }
         None

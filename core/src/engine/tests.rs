@@ -10,6 +10,7 @@ mod keys;
 mod limits;
 mod mapping;
 mod model;
+mod order;
 mod outcomes;
 mod random;
 mod rows;
