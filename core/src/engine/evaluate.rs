@@ -219,11 +219,22 @@ fn verdict(run: &Run, slot: u32) -> Verdict {
         setups: &counts.setups,
         map_index: run.ti(slot).row().map_index,
     };
+    let is_final = counts.up.upstream_failed + counts.setups.failed == 0 || !may_turn(run, slot);
     match evaluate(&situation) {
-        now @ (Verdict::Run | Verdict::Wait) => now,
-        now if !situation.depends_on_order() => now,
+        now @ (Verdict::Run | Verdict::Wait) if is_final => now,
+        now if is_final && !situation.depends_on_order() => now,
         _ => Ideal::of(run).replayed(slot).map_or(Verdict::Wait, |(verdict, _)| verdict),
     }
+}
+
+/// Whether something upstream is `upstream_failed` that a decision to come may yet skip: the
+/// decision task alone was cleared.
+fn may_turn(run: &Run, slot: u32) -> bool {
+    let Some(node) = run.node(slot) else { return false };
+    let related = run.related_to(slot, &node.upstream).chain(run.related_to(slot, &node.setups));
+    related.into_iter().any(|up| {
+        run.ti(up).state() == TaskState::UpstreamFailed && run.counts(up).deciders_open > 0
+    })
 }
 
 fn skipped_by(run: &Run, by: u32) -> Outlook {

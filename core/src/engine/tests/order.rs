@@ -1,7 +1,8 @@
 //! One outcome, whichever task ends first.
 
-use super::world::{World, dag, task};
+use super::world::{World, chose, dag, decision, task, task_id};
 use crate::dag::Task;
+use crate::engine::Selection;
 use crate::state::TriggerRule;
 use crate::wire::Outcome;
 
@@ -36,4 +37,47 @@ fn a_setup_counts_before_an_upstream_that_ends_with_it() {
     check(Success, Failed, "failed: make success, up failed, below upstream_failed");
     check(Success, Skipped, "success: make success, up skipped, below skipped");
     check(Success, Success, "running: make success, up success, below queued");
+}
+
+/// A branch that failed is cleared alone: what stands below it as `upstream_failed` may still be
+/// skipped by it, so nothing further down decides before.
+#[test]
+fn what_a_decision_to_come_may_skip_does_not_count_yet() {
+    let check = |rule: TriggerRule, chosen: &[&str], expected: &str| {
+        for branch_is_first in [true, false] {
+            let join = Task { trigger_rule: rule, ..task("join") };
+            let tasks = vec![
+                (decision("pick", "branch"), &[] as &[&str]),
+                (task("other"), &[]),
+                (task("left"), &["pick"]),
+                (join, &["left", "other"]),
+            ];
+            let mut world = World::new();
+            world.load(dag("d", tasks));
+            let run = world.trigger("d", "2025-01-01T00:00:00Z");
+            world.run(run, "pick", Outcome::Failed);
+            assert_eq!(world.state(run, "left").to_string(), "upstream_failed");
+            let alone = ["pick", "other", "join"].map(task_id).to_vec();
+            world
+                .clear(run, Selection { task_ids: alone, ..Selection::default() })
+                .expect("a clear");
+            for is_pick in [branch_is_first, !branch_is_first] {
+                if is_pick {
+                    let key = world.start(run, "pick");
+                    world.step(chose(key, chosen));
+                } else {
+                    world.run(run, "other", Outcome::Success);
+                }
+            }
+            assert_eq!(world.line(run), expected, "branch first: {branch_is_first}");
+        }
+    };
+    let skipped = "success: pick success#2, other success#2, left skipped, join skipped";
+    check(TriggerRule::AllSuccess, &[], skipped);
+    check(TriggerRule::OneFailed, &[], skipped);
+    let failed = "failed: pick success#2, other success#2, left upstream_failed, \
+                  join upstream_failed";
+    check(TriggerRule::AllSuccess, &["left"], failed);
+    let ran = "running: pick success#2, other success#2, left upstream_failed, join queued#2";
+    check(TriggerRule::OneFailed, &["left"], ran);
 }
