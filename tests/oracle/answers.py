@@ -92,18 +92,20 @@ class Expressions:
 
 
 class Zone:
-    """A zone's changes of the clock from 1971 to 2061."""
+    """A zone's changes of the clock from 1900 to 2061: croniter looks back 50 years."""
 
     def __init__(self, name):
         self.name, self.info = name, zoneinfo.ZoneInfo(name)
         self.changes = []
-        at, end = dt.datetime(1971, 1, 1, tzinfo=UTC), dt.datetime(2061, 1, 1, tzinfo=UTC)
-        step, offset = dt.timedelta(days=8), self.offset(at)
+        at, end = dt.datetime(1900, 1, 1, tzinfo=UTC), dt.datetime(2061, 1, 1, tzinfo=UTC)
+        step, offset = dt.timedelta(days=4), self.offset(at)
         while at < end:
             following = self.offset(at + step)
             if offset != following:
                 self.changes.append(self.find(at, at + step))
             at, offset = at + step, following
+        # Near these are the instants that are asked about.
+        self.recent = [change for change in self.changes if change.year > 1970]
 
     def offset(self, at):
         return at.astimezone(self.info).utcoffset()
@@ -218,8 +220,8 @@ def airflow_next(expression, zone, at):
 
 
 def instant(rng, zone):
-    if zone.changes and rng.random() < 0.5:
-        near = rng.choice(zone.changes) + dt.timedelta(minutes=rng.randint(-3000, 300))
+    if zone.recent and rng.random() < 0.5:
+        near = rng.choice(zone.recent) + dt.timedelta(minutes=rng.randint(-3000, 300))
         return near.replace(second=0) if rng.random() < 0.7 else near
     at = dt.datetime(1972, 1, 1, tzinfo=UTC) + dt.timedelta(seconds=rng.randrange(84 * 31_557_600))
     return at.replace(second=0, minute=0) if rng.random() < 0.3 else at

@@ -262,7 +262,7 @@ impl<'a> Ideal<'a> {
         let is_setup = |slot: u32| self.run.task(slot).is_some_and(|task| task.is_setup);
         let mut ends = Vec::new();
         // The earliest that something unfinished can end: upstreams, and setups further up.
-        let (mut next, mut next_setup) = (NEVER, NEVER);
+        let mut next: [Option<u32>; 2] = [None; 2];
         let mut upstream = Upstream::default();
         let mut setups = Setups::default();
         let direct = self.run.related_to(slot, &node.upstream).map(|up| (up, false));
@@ -274,12 +274,12 @@ impl<'a> Ideal<'a> {
                 upstream.add(TaskState::NoStatus, is_setup(up));
             }
             let state = self.run.ti(up).state();
-            match self.end(up).exact().filter(|_| state.is_terminal()) {
-                Some(at) => ends.push((at, is_above, up, state)),
-                None => {
-                    let next = if is_above { &mut next_setup } else { &mut next };
-                    *next = self.end(up).earliest.min(*next);
-                }
+            if let Some(at) = self.end(up).exact().filter(|_| state.is_terminal()) {
+                ends.push((at, is_above, up, state));
+            } else {
+                let next = &mut next[usize::from(is_above)];
+                let earliest = self.end(up).earliest;
+                *next = Some(next.map_or(earliest, |sooner| sooner.min(earliest)));
             }
         }
         ends.sort_unstable_by_key(|&(at, is_above, up, _)| (at, is_above, up));
@@ -303,11 +303,13 @@ impl<'a> Ideal<'a> {
                 continue;
             }
             // Of two at the same time the failure counts, but setups are asked before the rule.
-            let is_certain = match verdict {
-                Verdict::UpstreamFailed if setups.failed > 0 => next.min(next_setup) >= at,
-                Verdict::UpstreamFailed => next >= at && next_setup > at,
-                _ => next.min(next_setup) > at,
+            let [up_counts, setup_counts] = match verdict {
+                Verdict::UpstreamFailed if setups.failed > 0 => [at; 2],
+                Verdict::UpstreamFailed => [at, at.saturating_add(1)],
+                _ => [at.saturating_add(1); 2],
             };
+            let is_certain = next[0].is_none_or(|next| next >= up_counts)
+                && next[1].is_none_or(|next| next >= setup_counts);
             return is_certain.then_some((verdict, Span { earliest: at, latest: at }));
         }
         None

@@ -3,8 +3,8 @@
 use super::world::{World, chose, dag, decision, task, task_id};
 use crate::dag::Task;
 use crate::engine::Selection;
-use crate::state::TriggerRule;
-use crate::wire::Outcome;
+use crate::state::{TaskState, TriggerRule};
+use crate::wire::Outcome::{self, Failed, Skipped, Success};
 
 /// A setup further up is asked before the rule (Airflow: `_evaluate_setup_constraint`), also where
 /// it ends together with the upstream, and whichever of the two really ends first.
@@ -28,7 +28,6 @@ fn a_setup_counts_before_an_upstream_that_ends_with_it() {
             assert_eq!(world.line(run), expected, "setup first: {setup_is_first}");
         }
     };
-    use Outcome::{Failed, Skipped, Success};
     check(Skipped, Failed, "success: make skipped, up failed, below skipped");
     check(Skipped, Skipped, "success: make skipped, up skipped, below skipped");
     check(Skipped, Success, "success: make skipped, up success, below skipped");
@@ -55,7 +54,7 @@ fn what_a_decision_to_come_may_skip_does_not_count_yet() {
             let mut world = World::new();
             world.load(dag("d", tasks));
             let run = world.trigger("d", "2025-01-01T00:00:00Z");
-            world.run(run, "pick", Outcome::Failed);
+            world.run(run, "pick", Failed);
             assert_eq!(world.state(run, "left").to_string(), "upstream_failed");
             let alone = ["pick", "other", "join"].map(task_id).to_vec();
             world
@@ -66,7 +65,7 @@ fn what_a_decision_to_come_may_skip_does_not_count_yet() {
                     let key = world.start(run, "pick");
                     world.step(chose(key, chosen));
                 } else {
-                    world.run(run, "other", Outcome::Success);
+                    world.run(run, "other", Success);
                 }
             }
             assert_eq!(world.line(run), expected, "branch first: {branch_is_first}");
@@ -80,4 +79,35 @@ fn what_a_decision_to_come_may_skip_does_not_count_yet() {
     check(TriggerRule::AllSuccess, &["left"], failed);
     let ran = "running: pick success#2, other success#2, left upstream_failed, join queued#2";
     check(TriggerRule::OneFailed, &["left"], ran);
+}
+
+/// A task that was marked by hand although its rule never held has no ideal time; what is below
+/// it is decided all the same.
+#[test]
+fn what_was_marked_without_a_time_holds_nobody_back() {
+    let check = |state: TaskState, ends: [Outcome; 2], expected: &str| {
+        let any = Task { trigger_rule: TriggerRule::OneSuccess, ..task("any") };
+        let tasks = vec![
+            (task("up"), &[] as &[&str]),
+            (task("other"), &[]),
+            (any, &["up"]),
+            (task("below"), &["any", "other"]),
+        ];
+        let mut world = World::new();
+        world.load(dag("d", tasks));
+        let run = world.trigger("d", "2025-01-01T00:00:00Z");
+        world.run(run, "up", ends[0]);
+        world.mark(run, "any", state);
+        world.run(run, "other", ends[1]);
+        assert_eq!(world.line(run), expected);
+    };
+    let end = "up skipped, other success, any failed, below upstream_failed";
+    check(TaskState::Failed, [Skipped, Success], &format!("failed: {end}"));
+    let end = "up skipped, other failed, any failed, below upstream_failed";
+    check(TaskState::Failed, [Skipped, Failed], &format!("failed: {end}"));
+    let end = "up failed, other success, any skipped, below skipped";
+    check(TaskState::Skipped, [Failed, Success], &format!("success: {end}"));
+    // The skip has a time, so it comes first.
+    let end = "up failed, other skipped, any failed, below skipped";
+    check(TaskState::Failed, [Failed, Skipped], &format!("success: {end}"));
 }
