@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::asset::check_name;
 use crate::dagfile::parse_instant;
 use crate::decision::{Decision, Undecided};
 use crate::engine::Trigger;
@@ -23,7 +24,7 @@ use crate::operator::{Config, Place, approval};
 use crate::render::{RenderTaskError, RenderedTask, render_task};
 use crate::state::{RunType, TaskState, TriggeredBy};
 use crate::template::{RenderError, Scope};
-use crate::wait::{Condition, Elsewhere, Question, WhichRun};
+use crate::wait::{AssetWait, Condition, Elsewhere, Question, WhichRun};
 use crate::wire::{AttemptResult, Demand, Outcome, TriggerDemand};
 
 impl Decision<'_> {
@@ -79,12 +80,26 @@ impl Decision<'_> {
 
     fn awaited(&self, config: Config) -> Result<Demand, Undecided> {
         let timeout_secs = sensor::terms(&self.assignment.task).map(|terms| terms.timeout_secs);
-        let condition = if sensor::kind(&config) == Some(Kind::Dag) {
-            Condition::Elsewhere(self.elsewhere(read(config)?)?)
-        } else {
-            Condition::Time { at: self.due(&config)? }
+        let condition = match sensor::kind(&config) {
+            Some(Kind::Dag) => Condition::Elsewhere(self.elsewhere(read(config)?)?),
+            Some(Kind::Asset) => Condition::Asset(self.asset(&config)?),
+            _ => Condition::Time { at: self.due(&config)? },
         };
         Ok(Demand::Wait { condition: Box::new(condition), timeout_secs })
+    }
+
+    /// `asset`: an event of it since `after`, else since the start of the data interval, else since
+    /// the run was due.
+    fn asset(&self, config: &Config) -> Result<AssetWait, Undecided> {
+        let text = |key: &str| config.get(key).and_then(Value::as_str).map(str::trim);
+        let asset = text("asset").unwrap_or_default();
+        check_name(asset).map_err(|problem| Undecided::Wrong(format!("`asset`: {problem}")))?;
+        let run = &self.assignment.run;
+        let after = match text("after") {
+            Some(text) => self.instant("after", text)?,
+            None => run.data_interval_start.unwrap_or(run.run_after),
+        };
+        Ok(AssetWait { asset: asset.to_owned(), after })
     }
 
     /// `until`: a time of today, or an instant. `delta`: so long after the data interval (Airflow:

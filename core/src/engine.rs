@@ -354,16 +354,19 @@ impl Engine {
     /// The counters that are changed one by one are those that a recount gives, and no slot is
     /// counted twice.
     fn check(&self) {
-        let mut occupied: BTreeMap<&str, i64> = BTreeMap::new();
+        let mut occupied: BTreeMap<&str, [i64; 2]> = BTreeMap::new();
         for run in self.runs.values() {
             let mut again = run.clone();
             again.recount();
             assert_eq!((again.unfinished, again.live), (run.unfinished, run.live));
             for slot in run.slots() {
-                if let (true, Some(task)) = (apply::holds(run, slot), run.task(slot)) {
-                    for (pool, slots) in &task.pools {
-                        *occupied.entry(pool).or_default() += i64::from(*slots);
-                    }
+                let at = match apply::holds(run, slot) {
+                    apply::Hold::Nothing => continue,
+                    apply::Hold::Slots => 0,
+                    apply::Hold::Deferred => 1,
+                };
+                for (pool, slots) in run.task(slot).iter().flat_map(|task| &task.pools) {
+                    occupied.entry(pool).or_default()[at] += i64::from(*slots);
                 }
             }
             for (again, ti) in again.tis.iter().zip(&run.tis) {
@@ -372,7 +375,8 @@ impl Engine {
             assert_eq!(again.shared, run.shared, "{}", run.cell.row().run_id);
         }
         for (name, pool) in &self.lines.pools {
-            assert_eq!(pool.occupied, occupied.get(name.as_str()).copied().unwrap_or(0), "{name}");
+            let counted = occupied.get(name.as_str()).copied().unwrap_or_default();
+            assert_eq!([pool.occupied, pool.deferred], counted, "{name}");
         }
         assert!(self.lines.agenda.is_empty() && self.lines.freed.is_empty(), "work is left");
     }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 pub use asset::{
     AssetEventKey, AssetEventRow, AssetKey, AssetQueueRow, AssetReference, AssetRole, AssetRow,
-    AssetRunRow, AssetSource,
+    AssetRunRow, AssetSource, LastAssetEvent,
 };
 
 use crate::ids::{DagId, RunId, TaskId};
@@ -105,6 +105,10 @@ pub struct DagAbout {
     pub max_consecutive_failed_dag_runs: u32,
     /// Whether missed runs are made up for.
     pub catchup: bool,
+    /// The only kinds of runs that may be made; all when absent.
+    pub allowed_run_types: Option<Vec<RunType>>,
+    /// Whether one of its tasks has `max_active_tis_per_dag`.
+    pub has_task_concurrency_limits: bool,
 }
 
 impl DagAbout {
@@ -128,6 +132,11 @@ impl DagAbout {
             max_active_tasks: dag.max_active_tasks,
             max_consecutive_failed_dag_runs: dag.max_consecutive_failed_dag_runs,
             catchup: dag.catchup,
+            allowed_run_types: dag.allowed_run_types.clone(),
+            has_task_concurrency_limits: dag
+                .tasks
+                .iter()
+                .any(|task| task.max_active_tis_per_dag.is_some()),
         }
     }
 }
@@ -524,6 +533,8 @@ pub struct Snapshot {
     pub newest: Vec<NewestRun>,
     /// Every asset.
     pub assets: Vec<AssetRow>,
+    /// The newest event of every asset that has had one.
+    pub last_asset_events: Vec<LastAssetEvent>,
     /// How far the DAGs have read the assets that they wait for, or once waited for.
     pub asset_queues: Vec<AssetQueueRow>,
     /// The highest numbers given out so far.

@@ -47,8 +47,19 @@ pub enum Condition {
     },
     /// A run of a DAG, or tasks of it, are in wanted states.
     Elsewhere(Elsewhere),
+    /// An asset has had an event.
+    Asset(AssetWait),
     /// A person answered.
     Answer(Question),
+}
+
+/// An event of an asset that is awaited.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssetWait {
+    /// The asset's name or URI.
+    pub asset: String,
+    /// Events before this instant do not count.
+    pub after: Timestamp,
 }
 
 /// A run by its date or its name.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use millrace_core::record::{AssetEventKey, AssetEventRow, AssetKey, AssetSource, RunKey};
+use millrace_core::record::{
+    AssetEventKey, AssetEventRow, AssetKey, AssetSource, LastAssetEvent, RunKey,
+};
 
 use crate::db::{Arg, Reader, Sql, StoreError, Tx, json_text};
 use crate::page::{Direction, Filter, LIMIT_MAX, Page, Paging, like};
@@ -190,6 +192,20 @@ pub async fn last_of(
     }
     Ok(found)
 }
+
+/// The newest event of every asset that has had one, in a transaction.
+pub(crate) async fn last_of_all(tx: &mut Tx) -> Result<Vec<LastAssetEvent>, StoreError> {
+    let rows = tx.rows(Sql::new(LAST_OF_ALL)).await?;
+    let of = |reader: &mut Reader<'_>| {
+        Ok(LastAssetEvent { asset: reader.int()?, id: reader.int()?, at: reader.time()? })
+    };
+    rows.iter().map(|row| of(&mut row.reader())).collect()
+}
+
+/// One look into an index for each asset.
+pub(crate) const LAST_OF_ALL: &str = "-- asset_event::last_of_all
+SELECT e.asset, e.id, e.at FROM asset a JOIN asset_event e
+ON e.id = (SELECT MAX(n.id) FROM asset_event n WHERE n.asset = a.id) ORDER BY e.asset";
 
 /// One look into an index for each asset.
 pub(crate) fn last_of_sql(keys: &[AssetKey]) -> Sql<'static> {

@@ -34,6 +34,8 @@ const TABLE: Table = Table {
         "max_active_tasks",
         "max_consecutive_failed_dag_runs",
         "catchup",
+        "allowed_run_types",
+        "has_task_concurrency_limits",
     ],
     key: &["dag_id"],
 };
@@ -65,6 +67,8 @@ fn args(row: &DagRow) -> Vec<Arg<'_>> {
         about.max_active_tasks.into(),
         about.max_consecutive_failed_dag_runs.into(),
         about.catchup.into(),
+        about.allowed_run_types.as_ref().map(json_text).into(),
+        about.has_task_concurrency_limits.into(),
     ]
 }
 
@@ -92,6 +96,8 @@ fn read(reader: &mut Reader<'_>) -> Result<DagRow, StoreError> {
             max_active_tasks: reader.num()?,
             max_consecutive_failed_dag_runs: reader.num()?,
             catchup: reader.flag()?,
+            allowed_run_types: reader.opt_json()?,
+            has_task_concurrency_limits: reader.flag()?,
         },
     })
 }

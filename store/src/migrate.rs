@@ -65,6 +65,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!("0030_backfill_dag_run"),
     migration!("0031_dag_run_deadlines"),
     migration!("0031_notice_cause"),
+    migration!("0032_dag_about"),
 ];
 
 /// Why the schema could not be brought up to date.

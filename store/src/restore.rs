@@ -11,7 +11,9 @@ use millrace_core::wire::PreviousSuccess;
 
 use crate::db::{Sql, StoreError, Tx};
 use crate::store::Store;
-use crate::{asset, asset_queue, backfill, dag, dag_run, dag_version, pool, task_instance};
+use crate::{
+    asset, asset_event, asset_queue, backfill, dag, dag_run, dag_version, pool, task_instance,
+};
 
 /// The states of a run's task instances by task and map index.
 pub type PastStates = BTreeMap<(TaskId, i32), TaskState>;
@@ -30,6 +32,7 @@ impl Store {
             backfill_dates: backfill::unfinished(&mut tx).await?,
             newest: backfill::newest_runs(&mut tx).await?,
             assets: asset::all(&mut tx).await?,
+            last_asset_events: asset_event::last_of_all(&mut tx).await?,
             asset_queues: asset_queue::all(&mut tx).await?,
             last_run: last(&mut tx, "run", "SELECT MAX(id) FROM dag_run").await?,
             last_ti: last(&mut tx, "ti", "SELECT MAX(id) FROM task_instance").await?,

@@ -211,6 +211,8 @@ pub(crate) fn dag(dag_id: &str) -> DagRow {
             max_active_tasks: 16,
             max_consecutive_failed_dag_runs: 0,
             catchup: true,
+            allowed_run_types: Some(vec![RunType::Manual, RunType::Backfill]),
+            has_task_concurrency_limits: true,
         },
     }
 }

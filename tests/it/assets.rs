@@ -178,3 +178,42 @@ mod no_event_is_lost_or_counted_twice {
         super::no_event_is_lost(Metadata::MariaDb);
     }
 }
+
+/// A sensor waits for the asset of another DAG, also over a crash, and knows what came meanwhile.
+fn a_sensor_waits_for_an_asset(metadata: Metadata) {
+    let mut millrace = Millrace::start(metadata);
+    millrace.add_dag("ct", CT);
+    let text = "dag_id: waits\nschedule: null\ntasks:\n  model: {operator: sensor, asset: \
+                'model://credit', timeout: 1h}\n  next: {operator: bash, needs: [model], \
+                bash_command: echo it came}\n";
+    millrace.add_dag("waits", text);
+    let run = millrace.trigger("waits", json!({}));
+    wait_for("the sensor waits", 60, || {
+        let states = millrace.states("waits", &run);
+        if states["model"] == "deferred" { Ok(()) } else { Err(format!("{states:?}")) }
+    });
+    let (_, out, err) = millrace.cli(&["explain", "waits", &run, "model"]);
+    assert!(out.contains("it waits for an event of asset \"model://credit\" since"), "{out}{err}");
+    millrace.kill();
+    millrace.start_again();
+    assert_eq!(millrace.states("waits", &run)["model"], "deferred", "{metadata:?}");
+    let trained = millrace.trigger("ct", json!({}));
+    assert_eq!(millrace.wait_for_run("ct", &trained, 60), "success");
+    assert_eq!(millrace.wait_for_run("waits", &run, 60), "success", "{metadata:?}");
+    // A run that is due later does not count what came before it.
+    let later = millrace.trigger("waits", json!({}));
+    wait_for("the sensor waits again", 60, || {
+        let states = millrace.states("waits", &later);
+        if states["model"] == "deferred" { Ok(()) } else { Err(format!("{states:?}")) }
+    });
+}
+
+#[test]
+fn a_sensor_on_sqlite() {
+    a_sensor_waits_for_an_asset(Metadata::Sqlite);
+}
+
+#[test]
+fn a_sensor_on_mariadb() {
+    a_sensor_waits_for_an_asset(Metadata::MariaDb);
+}

@@ -116,15 +116,22 @@ impl DagView<'_> {
             max_active_tasks: about.max_active_tasks,
             max_active_runs: about.max_active_runs,
             max_consecutive_failed_dag_runs: about.max_consecutive_failed_dag_runs,
-            has_task_concurrency_limits: false,
+            has_task_concurrency_limits: about.has_task_concurrency_limits,
             has_import_errors: self.broken.contains(&row.file),
             next_dagrun_logical_date: At::maybe(row.next_logical_date),
             next_dagrun_data_interval_start: At::maybe(row.next_logical_date),
             next_dagrun_data_interval_end: At::maybe(row.next_run_after),
             next_dagrun_run_after: At::maybe(row.next_run_after),
-            allowed_run_types: None,
+            allowed_run_types: about
+                .allowed_run_types
+                .as_ref()
+                .map(|types| types.iter().map(ToString::to_string).collect()),
             owners: about.owners.clone(),
-            is_backfillable: timetable_periodic,
+            is_backfillable: timetable_periodic
+                && about
+                    .allowed_run_types
+                    .as_ref()
+                    .is_none_or(|types| types.contains(&RunType::Backfill)),
             file_token: URL_SAFE_NO_PAD.encode(&row.file),
         }
     }
@@ -174,16 +181,12 @@ impl DagDetails {
         active_runs_count: u64,
         asset_expression: Option<Value>,
     ) -> Self {
-        let limited = |task: &millrace_core::dag::Task| task.max_active_tis_per_dag.is_some();
-        shape.has_task_concurrency_limits = dag.tasks.iter().any(limited);
         shape.timetable_description = match (&dag.assets, &dag.timetable) {
             (None, timetable) => timetable.describe(),
             (Some(_), Timetable::Never) => SCHEDULE_WORDS.to_owned(),
             (Some(_), timetable) => format!("{SCHEDULE_WORDS} or {}", timetable.describe()),
         };
         shape.timetable_periodic = dag.timetable.is_periodic();
-        let words = |types: &Vec<RunType>| types.iter().map(ToString::to_string).collect();
-        shape.allowed_run_types = dag.allowed_run_types.as_ref().map(words);
         shape.is_backfillable = dag.timetable.is_periodic() && dag.allows(RunType::Backfill);
         Self {
             dag: shape,

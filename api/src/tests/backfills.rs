@@ -113,6 +113,9 @@ async fn wrong_requests_are_told_by_their_field() {
     let dag = server.get("/api/v2/dags/spec_closed/details").await.expect(200);
     assert_eq!(dag["allowed_run_types"], json!(["scheduled"]));
     assert_eq!(dag["is_backfillable"], false);
+    let list = server.get("/api/v2/dags?dag_id_pattern=spec_closed").await.expect(200);
+    assert_eq!(list["dags"][0]["allowed_run_types"], json!(["scheduled"]));
+    assert_eq!(list["dags"][0]["is_backfillable"], false);
     assert_eq!(
         server.get(&format!("{BACKFILLS}?dag_id=spec_demo")).await.expect(200)["total_entries"],
         0

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
+use crate::asset::{AssetRef, check_name};
 use crate::dag::{Callbacks, Task};
+use crate::operator::sensor::{self, Kind as SensorKind};
 use crate::operator::{OperatorSpec, Place};
 use crate::state::{TriggerRule, WeightRule};
 
@@ -92,6 +94,7 @@ pub(crate) fn build(
             .unwrap_or_default(),
         trigger_rule_span: fields.field("trigger_rule").map(|field| field.value.span),
     };
+    read_asset(&mut built.task);
     built.task.pools = requirement::pools(report, context, fields);
     built.task.resources = requirement::resources(report, fields);
     check_limits(report, fields, &built.task, draft.id_span);
@@ -181,6 +184,18 @@ fn texts(
         lint::check(report, operator_field, node);
     }
     template_check::check_task(report, context, fields, spec);
+}
+
+/// A sensor of an asset reads it: so it is known before its first event, and shown with its DAG.
+fn read_asset(task: &mut Task) {
+    if task.operator != sensor::SPEC.name || sensor::kind(&task.config) != Some(SensorKind::Asset) {
+        return;
+    }
+    let text = task.config.get("asset").and_then(Value::as_str).unwrap_or_default().trim();
+    let is_named = !value::is_template(text) && check_name(text).is_ok();
+    if is_named && !task.inlets.iter().any(|inlet| inlet.is_called(text)) {
+        task.inlets.push(AssetRef::plain(text));
+    }
 }
 
 /// The operators that start a process in which another account has all it needs.

@@ -97,23 +97,30 @@ impl Engine {
         if profile == DECISION_PROFILE {
             return None;
         }
-        if run.active >= run.layout.dag.max_active_tasks {
+        let needs = run.layout.profiles.get(profile as usize)?;
+        if !needs.is_deferred && run.active >= run.layout.dag.max_active_tasks {
             return Some(Gate::Tasks);
         }
-        let needs = run.layout.profiles.get(profile as usize)?;
         if let Some(gate) = run_limit_gate(run, needs) {
             return Some(gate);
         }
         if let Some(gate) = self.limit_gate(run, needs) {
             return Some(gate);
         }
-        needs.pools.iter().filter(|(name, _)| Some(name.as_str()) != except).find_map(
-            |(name, slots)| match self.lines.pools.get(name) {
+        let pools = needs.pools.iter().filter(|(name, _)| Some(name.as_str()) != except);
+        pools.filter(|(name, _)| self.counts_in(needs, name)).find_map(|(name, slots)| {
+            match self.lines.pools.get(name) {
                 Some(pool) if pool.is_narrower_than(*slots) => Some(Gate::TooWide(name.clone())),
                 Some(pool) if pool.fits(*slots) => None,
                 _ => Some(Gate::Pool(name.clone())),
-            },
-        )
+            }
+        })
+    }
+
+    /// Whether instances of a profile count in a pool.
+    fn counts_in(&self, needs: &Profile, pool: &str) -> bool {
+        !needs.is_deferred
+            || self.lines.pools.get(pool).is_some_and(super::line::Pool::includes_deferred)
     }
 
     fn limit_gate(&self, run: &Run, needs: &Profile) -> Option<Gate> {
@@ -132,6 +139,9 @@ impl Engine {
         }
         let needs = self.runs.get(&key)?.layout.profiles.get(profile as usize)?.clone();
         needs.pools.iter().find_map(|(name, _)| {
+            if !self.counts_in(&needs, name) {
+                return None;
+            }
             let ahead = self.lines.pools.get(name)?.waiting.range(..(rank, key, profile));
             let mut displaced = Vec::new();
             let mut is_held = false;

@@ -55,10 +55,9 @@ impl Engine {
             run.live += 1;
         }
         let holds_now = holds(run, slot);
-        match (held, holds_now) {
-            (false, true) => self.take_slots(key, slot),
-            (true, false) => self.free_slots(key, slot),
-            _ => {}
+        if held != holds_now {
+            self.free_slots(key, slot, held);
+            self.take_slots(key, slot, holds_now);
         }
         self.enter_line(step, key, slot);
         match (before.is_terminal(), after.is_terminal()) {
@@ -266,7 +265,10 @@ impl Engine {
     }
 
     /// Counts the slots that a task instance holds.
-    pub(super) fn take_slots(&mut self, key: RunKey, slot: u32) {
+    pub(super) fn take_slots(&mut self, key: RunKey, slot: u32, hold: Hold) {
+        if hold != Hold::Slots {
+            return self.count_deferred(key, slot, hold, 1);
+        }
         let Some(run) = self.runs.get_mut(&key) else { return };
         run.active += 1;
         let index = run.instances.task_of(slot);
@@ -286,7 +288,10 @@ impl Engine {
     }
 
     /// Frees the slots that a task instance held, and has those who wait for them looked at.
-    pub(super) fn free_slots(&mut self, key: RunKey, slot: u32) {
+    pub(super) fn free_slots(&mut self, key: RunKey, slot: u32, hold: Hold) {
+        if hold != Hold::Slots {
+            return self.count_deferred(key, slot, hold, -1);
+        }
         let Some(run) = self.runs.get_mut(&key) else { return };
         run.active = run.active.saturating_sub(1);
         let index = run.instances.task_of(slot);
@@ -308,6 +313,24 @@ impl Engine {
             let limit = self.lines.limits.entry((dag.clone(), task.clone())).or_default();
             limit.active = limit.active.saturating_sub(1);
             self.lines.freed.insert(Gate::Limit(dag, task));
+        }
+    }
+}
+
+impl Engine {
+    /// What waits without a slot counts in its pools, for those that include it.
+    fn count_deferred(&mut self, key: RunKey, slot: u32, hold: Hold, by: i64) {
+        if hold == Hold::Nothing {
+            return;
+        }
+        self.review_held();
+        let Some(run) = self.runs.get(&key) else { return };
+        let Some(task) = run.task(slot) else { return };
+        for (name, slots) in task.pools.clone() {
+            self.lines.pool(&name).deferred += i64::from(slots) * by;
+            if by < 0 {
+                self.lines.freed.insert(Gate::Pool(name));
+            }
         }
     }
 }
@@ -336,10 +359,31 @@ fn tell(
     }
 }
 
-/// Whether a task instance holds slots of pools and limits: only those of workers do.
-pub(super) fn holds(run: &Run, slot: u32) -> bool {
+/// What a task instance holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hold {
+    Nothing,
+    /// Slots of pools and limits: an instance of a worker.
+    Slots,
+    /// What counts in pools with `include_deferred`: an instance that waits without a slot, or is
+    /// about to.
+    Deferred,
+}
+
+/// What a task instance holds.
+pub(super) fn holds(run: &Run, slot: u32) -> Hold {
     let row = run.ti(slot).row();
-    row.state.holds_slots() && run.task(slot).is_some_and(|task| place(row, task) == Place::Worker)
+    let (Some(task), Some(node)) = (run.task(slot), run.node(slot)) else { return Hold::Nothing };
+    let is_held = row.state.holds_slots();
+    match place(row, task) {
+        Place::Worker if is_held => Hold::Slots,
+        Place::Scheduler
+            if run.is_deferred(node.profile) && (is_held || row.state == TaskState::Deferred) =>
+        {
+            Hold::Deferred
+        }
+        _ => Hold::Nothing,
+    }
 }
 
 fn ti_event(step: &Step, run: &Run, slot: u32, before: TaskState) -> EventRow {

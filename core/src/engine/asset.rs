@@ -16,6 +16,7 @@ use crate::dag::Dag;
 use crate::ids::DagId;
 use crate::record::{
     AssetEventKey, AssetKey, AssetQueueRow, AssetReference, AssetRole, AssetRow, Change,
+    LastAssetEvent, TiKey,
 };
 
 /// Every asset, by number and by what it is called.
@@ -25,6 +26,10 @@ pub(super) struct Assets {
     names: BTreeMap<String, AssetKey>,
     /// URIs of assets that have another name; of two with the same URI the older one counts.
     uris: BTreeMap<String, AssetKey>,
+    /// The newest event of each.
+    last: BTreeMap<AssetKey, LastAssetEvent>,
+    /// Sensors that wait, by the text that each means its asset by.
+    pub(super) sensors: BTreeMap<String, BTreeSet<TiKey>>,
     /// The DAGs that wait for each.
     pub(super) readers: BTreeMap<AssetKey, BTreeSet<DagId>>,
 }
@@ -69,11 +74,31 @@ impl Assets {
         }
     }
 
-    pub(super) fn restore(rows: Vec<AssetRow>) -> Self {
+    pub(super) fn restore(rows: Vec<AssetRow>, last: Vec<LastAssetEvent>) -> Self {
         let rows = rows.into_iter().map(|row| (row.id, row)).collect();
-        let mut assets = Self { rows, ..Self::default() };
+        let last = last.into_iter().map(|event| (event.asset, event)).collect();
+        let mut assets = Self { rows, last, ..Self::default() };
         assets.index();
         assets
+    }
+
+    /// Notes an event; gives the sensors that wait for it.
+    pub(super) fn note(&mut self, event: LastAssetEvent) -> Vec<TiKey> {
+        self.last.insert(event.asset, event);
+        let Some(row) = self.rows.get(&event.asset) else { return Vec::new() };
+        let texts: BTreeSet<&String> = [&row.name, &row.uri].into();
+        let meant = texts.into_iter().filter(|text| self.find(text) == Some(event.asset));
+        meant.filter_map(|text| self.sensors.get(text)).flatten().copied().collect()
+    }
+
+    /// The newest event of the asset that a sensor means, if there is one.
+    pub(super) fn last_of(&self, text: &str) -> Option<LastAssetEvent> {
+        self.last.get(&self.find(text)?).copied()
+    }
+
+    /// Whether any DAG has named the asset that a text means.
+    pub(super) fn is_known(&self, text: &str) -> bool {
+        self.find(text).is_some()
     }
 
     pub(super) fn row(&self, key: AssetKey) -> Option<&AssetRow> {

@@ -17,7 +17,8 @@ use super::step::Step;
 use super::{DagEntry, Engine};
 use crate::ids::{DagId, RunId};
 use crate::record::{
-    AssetEventKey, AssetEventRow, AssetKey, AssetQueueRow, AssetRunRow, AssetSource, Change, RunKey,
+    AssetEventKey, AssetEventRow, AssetKey, AssetQueueRow, AssetRunRow, AssetSource, Change,
+    LastAssetEvent, RunKey,
 };
 use crate::state::{RunType, TriggeredBy};
 
@@ -72,6 +73,9 @@ impl Engine {
         let dag_id = source.as_ref().map(|source| source.dag_id.clone());
         let actor = step.actor.clone();
         step.event_with(dag_id.as_ref(), "asset_event", actor.as_deref(), Some(detail));
+        for ti in self.assets.note(LastAssetEvent { asset, id, at: step.now }) {
+            step.looks.entry(ti).or_default();
+        }
         let row = AssetEventRow { id, asset, at: step.now, extra, source };
         step.rest.push(Change::AssetEvent(Box::new(row)));
         for dag_id in self.assets.readers.get(&asset).into_iter().flatten() {

@@ -230,8 +230,8 @@ impl Engine {
         let Some(run) = self.runs.get(&key) else { return };
         for slot in run.slots() {
             self.leave_line(key, slot);
-            if self.runs.get(&key).is_some_and(|run| super::apply::holds(run, slot)) {
-                self.free_slots(key, slot);
+            if let Some(hold) = self.runs.get(&key).map(|run| super::apply::holds(run, slot)) {
+                self.free_slots(key, slot, hold);
             }
         }
         self.leave_dag(key);

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::apply::Hold;
 use super::deadline::explain_deadlines;
 use super::evaluate::{Outlook, outlook};
 use super::lane::Lane;
@@ -193,15 +194,16 @@ impl Engine {
         let (false, Some(task)) = (profile == DECISION_PROFILE, run.task(slot)) else {
             return reasons;
         };
-        if run.active >= dag.max_active_tasks {
+        let is_deferred = run.is_deferred(profile);
+        if !is_deferred && run.active >= dag.max_active_tasks {
             let text =
                 format!("max_active_tasks {}/{} of this run", run.active, dag.max_active_tasks);
             let operands =
                 json!({ "active": run.active, "max_active_tasks": dag.max_active_tasks });
             reasons.push(Reason::new("max_active_tasks", text, operands));
         }
-        if let (Some(most), Some(index)) =
-            (task.max_active_tis_per_dagrun, run.instances.task_of(slot))
+        if let (Some(most), Some(index), false) =
+            (task.max_active_tis_per_dagrun, run.instances.task_of(slot), is_deferred)
         {
             let active = run.active_of[index as usize];
             if active >= most {
@@ -210,7 +212,7 @@ impl Engine {
                 reasons.push(Reason::new("max_active_tis_per_dagrun", text, operands));
             }
         }
-        if let Some(most) = task.max_active_tis_per_dag {
+        if let Some(most) = task.max_active_tis_per_dag.filter(|_| !is_deferred) {
             let key = (dag.dag_id.clone(), task.task_id.clone());
             let active = self.lines.limits.get(&key).map_or(0, |limit| limit.active);
             if active >= most {
@@ -256,12 +258,12 @@ impl Engine {
         let holders = self.holders(name);
         let text = format!(
             "pool \"{name}\" {}/{} held by {}",
-            pool.occupied,
+            pool.counted(),
             row.slots,
             holders.join(", ")
         );
         let operands = json!({
-            "pool": name, "needs": slots, "occupied": pool.occupied, "slots": row.slots,
+            "pool": name, "needs": slots, "occupied": pool.counted(), "slots": row.slots,
             "holders": holders,
         });
         Some(Reason::new("pool_full", text, operands))
@@ -270,7 +272,9 @@ impl Engine {
     /// Who holds slots of a pool: `dag.task of run`, some of them.
     fn holders(&self, pool: &str) -> Vec<String> {
         let all = self.runs.values().flat_map(|run| run.slots().map(move |slot| (run, slot)));
-        all.filter(|(run, slot)| super::apply::holds(run, *slot))
+        let includes = self.lines.pools.get(pool).is_some_and(super::line::Pool::includes_deferred);
+        let counts = |hold: Hold| hold == Hold::Slots || (includes && hold == Hold::Deferred);
+        all.filter(|(run, slot)| counts(super::apply::holds(run, *slot)))
             .filter(|(run, slot)| run.task(*slot).is_some_and(|t| t.pools.contains_key(pool)))
             .take(HOLDERS_MAX)
             .map(|(run, slot)| {

@@ -8,7 +8,8 @@ use super::explain::{Reason, until};
 use super::run::Run;
 use super::wait::elsewhere;
 use crate::state::TaskState;
-use crate::wait::{Condition, Verdict, judge};
+use crate::time::rest;
+use crate::wait::{AssetWait, Condition, Verdict, judge};
 
 impl Engine {
     /// The reasons for `up_for_reschedule`, `deferred` and `awaiting_input`.
@@ -26,6 +27,7 @@ impl Engine {
                 reasons.push(until("time", "it waits for an instant", Some(*at), now));
             }
             Some(Condition::Elsewhere(_)) => reasons.extend(self.why_elsewhere(run, slot)),
+            Some(Condition::Asset(wanted)) => reasons.push(self.why_asset(wanted)),
             Some(Condition::Answer(question)) => {
                 let who = match question.assigned_users.as_slice() {
                     [] => "anybody who may act on runs".to_owned(),
@@ -50,6 +52,19 @@ impl Engine {
             reasons.push(Reason::new("dag_paused", text, json!({ "dag_id": dag_id })));
         }
         reasons
+    }
+
+    fn why_asset(&self, wanted: &AssetWait) -> Reason {
+        let AssetWait { asset, after } = wanted;
+        let last = match self.assets.last_of(asset) {
+            Some(event) => format!("its last was at {}", rest(event.at)),
+            None if self.assets.is_known(asset) => "it has had none".to_owned(),
+            None => "no DAG names such an asset".to_owned(),
+        };
+        let text =
+            format!("it waits for an event of asset \"{asset}\" since {}; {last}", rest(*after));
+        let operands = json!({ "asset": asset, "after": rest(*after) });
+        Reason::new("asset", text, operands)
     }
 
     fn why_elsewhere(&self, run: &Run, slot: u32) -> Option<Reason> {

@@ -103,7 +103,12 @@ pub(super) struct Profile {
     pub(super) limited: Option<TaskId>,
     /// The task, when it has `max_active_tis_per_dagrun`.
     pub(super) limited_in_run: Option<TaskId>,
+    /// It may wait without a slot: only pools with `include_deferred` count it.
+    pub(super) is_deferred: bool,
 }
+
+/// The operators that become `deferred`. A question (`awaiting_input`) counts in no pool (Airflow).
+const DEFERRED: &[&str] = &["sensor", "trigger_dag"];
 
 /// The profile of what is decided in the scheduler: it passes no limits.
 pub(super) const DECISION_PROFILE: u16 = 0;
@@ -115,7 +120,8 @@ impl Layout {
         link_decisions(&graph, &mut nodes);
         link_setups(&graph, &mut nodes);
         mark_leaves(&dag, &mut nodes);
-        let none = Profile { pools: Vec::new(), limited: None, limited_in_run: None };
+        let none =
+            Profile { pools: Vec::new(), limited: None, limited_in_run: None, is_deferred: false };
         let mut profiles = vec![none];
         for (node, task) in nodes.iter_mut().zip(&dag.tasks) {
             node.profile = profile_of(task, &mut profiles);
@@ -386,13 +392,16 @@ fn mark_uniform(nodes: &mut [Node]) {
 }
 
 fn profile_of(task: &Task, profiles: &mut Vec<Profile>) -> u16 {
-    if task.place == Place::Scheduler {
+    let is_deferred = task.place == Place::Scheduler;
+    if is_deferred && !DEFERRED.contains(&task.operator.as_str()) {
         return DECISION_PROFILE;
     }
+    let name = |limit: Option<u32>| limit.filter(|_| !is_deferred).map(|_| task.task_id.clone());
     let profile = Profile {
         pools: task.pools.iter().map(|(name, &slots)| (name.clone(), slots)).collect(),
-        limited: task.max_active_tis_per_dag.map(|_| task.task_id.clone()),
-        limited_in_run: task.max_active_tis_per_dagrun.map(|_| task.task_id.clone()),
+        limited: name(task.max_active_tis_per_dag),
+        limited_in_run: name(task.max_active_tis_per_dagrun),
+        is_deferred,
     };
     // The first is the decisions' own, even if a task has no pool.
     let found = profiles.iter().skip(1).position(|known| *known == profile).map(|at| at + 1);

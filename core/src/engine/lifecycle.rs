@@ -172,9 +172,8 @@ impl Engine {
         let slots = run.slots();
         for slot in slots {
             self.leave_line(key, slot);
-            let holds = self.runs.get(&key).is_some_and(|run| super::apply::holds(run, slot));
-            if holds {
-                self.free_slots(key, slot);
+            if let Some(hold) = self.runs.get(&key).map(|run| super::apply::holds(run, slot)) {
+                self.free_slots(key, slot, hold);
             }
         }
         self.leave_dag(key);

@@ -102,6 +102,8 @@ pub(super) struct Pool {
     /// Absent when tasks name a pool that does not exist.
     pub(super) row: Option<PoolRow>,
     pub(super) occupied: i64,
+    /// Slots of instances that wait without one; they count with `include_deferred`.
+    pub(super) deferred: i64,
     pub(super) waiting: Waiting,
     pub(super) too_wide: Waiting,
 }
@@ -110,7 +112,17 @@ impl Pool {
     /// Free slots; none when the pool does not exist.
     pub(super) fn free(&self) -> Option<i64> {
         let slots = self.row.as_ref()?.slots;
-        Some(if slots < 0 { i64::MAX } else { slots - self.occupied })
+        Some(if slots < 0 { i64::MAX } else { slots - self.counted() })
+    }
+
+    /// The slots that are not free.
+    pub(super) fn counted(&self) -> i64 {
+        self.occupied + if self.includes_deferred() { self.deferred } else { 0 }
+    }
+
+    /// Whether what waits without a slot counts (Airflow: `include_deferred`).
+    pub(super) fn includes_deferred(&self) -> bool {
+        self.row.as_ref().is_some_and(|row| row.include_deferred)
     }
 
     pub(super) fn fits(&self, slots: u32) -> bool {

@@ -28,6 +28,8 @@ impl Engine {
         }
         let Some(entry) = self.dags.get_mut(&dag_id) else { return };
         entry.row.file = loaded.file;
+        // An older program may have kept less about it.
+        entry.row.about = DagAbout::of(&loaded.dag);
         entry.row.parsed_at = step.now;
         let is_back = std::mem::take(&mut entry.row.is_stale);
         if is_back {
@@ -54,7 +56,6 @@ impl Engine {
         entry.content_hash.clone_from(&loaded.content_hash);
         entry.version_number = version_number;
         entry.row.version = version;
-        entry.row.about = DagAbout::of(dag);
         step.versions.push(VersionRow {
             id: version,
             dag_id: dag.dag_id.clone(),
@@ -122,9 +123,8 @@ impl Engine {
             if run.ti(slot).is_new {
                 step.tis.push(run.key_of(slot));
             }
-            if super::apply::holds(run, slot) {
-                self.take_slots(key, slot);
-            }
+            let hold = super::apply::holds(run, slot);
+            self.take_slots(key, slot, hold);
             self.enter_line(step, key, slot);
             self.look_later(step, key, slot);
         }

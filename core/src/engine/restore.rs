@@ -37,7 +37,7 @@ impl Engine {
             backfill: snapshot.last_backfill,
             asset_event: snapshot.last_asset_event,
         };
-        engine.assets = Assets::restore(snapshot.assets);
+        engine.assets = Assets::restore(snapshot.assets, snapshot.last_asset_events);
         engine.lines.pools.clear();
         for pool in snapshot.pools {
             let name = pool.name.clone();

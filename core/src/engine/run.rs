@@ -267,8 +267,14 @@ impl Run {
     pub(super) fn profile(&self, slot: u32) -> u16 {
         match (self.place(slot), self.node(slot)) {
             (Some(Place::Worker), Some(node)) => node.profile,
+            (Some(Place::Scheduler), Some(node)) if self.is_deferred(node.profile) => node.profile,
             _ => DECISION_PROFILE,
         }
+    }
+
+    /// Whether a profile is that of tasks that may wait without a slot.
+    pub(super) fn is_deferred(&self, profile: u16) -> bool {
+        self.layout.profiles.get(usize::from(profile)).is_some_and(|needs| needs.is_deferred)
     }
 
     /// Why a task has no part in this run, if its own dates say so (Airflow: outside of them it has

@@ -19,11 +19,11 @@ use super::step::Step;
 use super::transition::TaskEvent;
 use crate::ids::DagId;
 use crate::operator::sensor;
-use crate::record::{Change, RunKey, TiKey, TiRow};
+use crate::record::{Change, LastAssetEvent, RunKey, TiKey, TiRow};
 use crate::retry::Salt;
 use crate::state::TaskState;
 use crate::suggest::nearest;
-use crate::wait::{Condition, Elsewhere, Seen, Terms, Verdict, Wait, WhichRun, judge};
+use crate::wait::{AssetWait, Condition, Elsewhere, Seen, Terms, Verdict, Wait, WhichRun, judge};
 use crate::wire::{AttemptResult, Demand, Outcome};
 
 /// Who waits for which run, by DAG.
@@ -79,6 +79,14 @@ pub(super) fn elsewhere(row: &TiRow) -> Option<&Elsewhere> {
     }
 }
 
+/// The asset whose event a row waits for.
+fn asset_of(row: &TiRow) -> Option<&AssetWait> {
+    match row.wait.as_ref()?.condition.as_ref()? {
+        Condition::Asset(wanted) if row.state == TaskState::Deferred => Some(wanted),
+        _ => None,
+    }
+}
+
 /// The terms of a sensor's task; absent for other tasks.
 pub(super) fn terms_of(run: &Run, slot: u32) -> Option<Terms> {
     run.task(slot).and_then(sensor::terms)
@@ -93,6 +101,9 @@ impl Engine {
         if let Some(at) = due_at(row) {
             self.timers.insert((at, Timer::Wait(ti)));
         }
+        if let Some(wanted) = asset_of(row) {
+            self.assets.sensors.entry(wanted.asset.clone()).or_default().insert(ti);
+        }
         if let Some(wanted) = elsewhere(row) {
             let runs = self.watchers.entry(wanted.dag_id.clone()).or_default();
             runs.entry(wanted.run.clone()).or_default().insert(ti);
@@ -105,6 +116,13 @@ impl Engine {
         let row = run.ti(slot).row();
         if let Some(at) = due_at(row) {
             self.timers.remove(&(at, Timer::Wait(row.id)));
+        }
+        if let Some(wanted) = asset_of(row) {
+            let waiting = self.assets.sensors.get_mut(&wanted.asset);
+            if waiting.is_some_and(|waiting| waiting.remove(&row.id) && waiting.is_empty()) {
+                self.assets.sensors.remove(&wanted.asset);
+            }
+            return;
         }
         let Some(wanted) = elsewhere(row) else { return };
         let Some(runs) = self.watchers.get_mut(&wanted.dag_id) else { return };
@@ -119,11 +137,11 @@ impl Engine {
         }
     }
 
-    /// Has the condition of a task instance looked at, if it waits for another run.
+    /// Has the condition of a task instance looked at, if it waits for another run or an asset.
     pub(super) fn look_later(&self, step: &mut Step, key: RunKey, slot: u32) {
         let Some(run) = self.runs.get(&key) else { return };
         let row = run.ti(slot).row();
-        if elsewhere(row).is_some() {
+        if elsewhere(row).is_some() || asset_of(row).is_some() {
             step.looks.entry(row.id).or_default();
         }
     }
@@ -153,6 +171,14 @@ impl Engine {
     /// Looks at the condition of a task instance that waits for another run; `hint` is that run
     /// when it has just changed.
     pub(super) fn look(&mut self, step: &mut Step, ti: TiKey, hint: Option<RunKey>) {
+        if let Some(wanted) = self.ti(ti).and_then(asset_of) {
+            if let Some(event) = self.event_for(wanted) {
+                let at = crate::time::rest(event.at);
+                let text = format!("asset \"{}\" had event {} at {at}", wanted.asset, event.id);
+                self.end_wait(step, ti, Outcome::Success, text);
+            }
+            return;
+        }
         let Some(wanted) = self.ti(ti).and_then(elsewhere) else { return };
         if let Some(seen) = self.seen_in_memory(wanted, hint) {
             let verdict = judge(wanted, Some(&seen));
@@ -161,6 +187,11 @@ impl Engine {
             let (dag_id, run) = (wanted.dag_id.clone(), wanted.run.clone());
             step.runs_wanted.insert(RunWanted { dag_id, run });
         }
+    }
+
+    /// The event that a sensor waits for, if it has come.
+    fn event_for(&self, wanted: &AssetWait) -> Option<LastAssetEvent> {
+        self.assets.last_of(&wanted.asset).filter(|event| event.at >= wanted.after)
     }
 
     /// A wanted run as it is in memory, as far as it is wanted.

@@ -1,7 +1,7 @@
 //! `sensor`: waits until something is there, without a slot between two looks (Airflow: sensors).
 //!
 //! One key says what it waits for: `sql`, `url` or `endpoint`, `file`, `bash_command`, `script` or
-//! `code`, `until` or `delta`, `dag`. The first five are looked at by a worker, the others by the
+//! `code`, `until` or `delta`, `dag`, `asset`. The first five are looked at by a worker, the others by the
 //! engine.
 
 use serde::Deserialize;
@@ -31,6 +31,8 @@ pub enum Kind {
     Time,
     /// A run of another DAG, or tasks of it.
     Dag,
+    /// An event of an asset.
+    Asset,
 }
 
 /// Each kind with the keys that choose it and those that it takes beside them.
@@ -83,6 +85,7 @@ const KINDS: &[(Kind, &[&str], &[&str])] = &[
             "check_existence",
         ],
     ),
+    (Kind::Asset, &["asset"], &["after"]),
 ];
 
 /// The keys of every sensor.
@@ -167,6 +170,8 @@ pub const SPEC: OperatorSpec = OperatorSpec {
         Field::new("failed_states", FieldKind::TextList),
         Field::new("skipped_states", FieldKind::TextList),
         Field::new("check_existence", FieldKind::Bool),
+        Field::new("asset", FieldKind::Text).aliases(&["dataset"]),
+        Field::new("after", FieldKind::Text),
         Field::new("poke_interval", FieldKind::Duration),
         Field::new("timeout", FieldKind::Duration),
         Field::new("soft_fail", FieldKind::Bool),
@@ -178,7 +183,7 @@ pub const SPEC: OperatorSpec = OperatorSpec {
         Field::new("deferrable", FieldKind::Bool),
     ],
     place: |config| match kind(config) {
-        Some(Kind::Time | Kind::Dag) => Place::Scheduler,
+        Some(Kind::Time | Kind::Dag | Kind::Asset) => Place::Scheduler,
         _ => Place::Worker,
     },
     check,
@@ -201,7 +206,7 @@ fn check(config: &Config) -> Problems {
             return vec![(second, text)];
         }
         let text = "needs what it waits for: `sql`, `url`, `file`, `bash_command`, `script`, \
-                    `until`, `delta` or `dag`";
+                    `until`, `delta`, `dag` or `asset`";
         return vec![("operator", text.to_owned())];
     };
     let mut problems = terms_problems(config, "timeout");
@@ -414,6 +419,7 @@ mod tests {
         check(json!({"code": "x"}), Some(Kind::Python), Place::Worker);
         check(json!({"delta": 5}), Some(Kind::Time), Place::Scheduler);
         check(json!({"dag": "x"}), Some(Kind::Dag), Place::Scheduler);
+        check(json!({"asset": "x", "after": "y"}), Some(Kind::Asset), Place::Scheduler);
         check(json!({}), None, Place::Worker);
     }
 
@@ -436,6 +442,8 @@ mod tests {
         );
         check(json!({"sql": "x"}), "operator: needs `conn_id`");
         check(json!({"endpoint": "x"}), "endpoint: needs `conn_id`");
+        check(json!({"asset": "x", "until": "y"}), "asset: `asset` says what it waits for");
+        check(json!({"delta": 1, "after": "y"}), "after: `after` means nothing beside `until`");
         check(json!({"until": "x", "delta": 1}), "delta: `until` and `delta` exclude");
         check(
             json!({"dag": "x", "allowed_states": ["succes"]}),

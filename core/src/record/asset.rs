@@ -86,6 +86,17 @@ pub struct AssetEventRow {
     pub source: Option<AssetSource>,
 }
 
+/// The newest event of an asset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastAssetEvent {
+    /// The asset.
+    pub asset: AssetKey,
+    /// The event.
+    pub id: AssetEventKey,
+    /// When it came.
+    pub at: Timestamp,
+}
+
 /// The task instance that an asset event comes from, by its names: the event outlives its run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AssetSource {

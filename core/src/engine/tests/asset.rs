@@ -12,7 +12,8 @@ use crate::engine::{Event, Order};
 use crate::record::{AssetKey, RunKey};
 use crate::state::{RunState, RunType, TaskState, TriggeredBy};
 use crate::timetable::Timetable;
-use crate::wire::{AttemptResult, Outcome};
+use crate::wait::{AssetWait, Condition as WaitCondition};
+use crate::wire::{AttemptResult, Demand, Outcome};
 
 type Condition = AssetCondition<AssetRef>;
 
@@ -426,4 +427,89 @@ fn consumed_once(world: &World) {
         let end = ends.get(&(row.dag_id.clone(), row.asset)).copied().unwrap_or(0);
         assert_eq!(row.after_event, end);
     }
+}
+
+/// A DAG with a sensor of an asset, waiting for an event since an instant.
+fn sensing(world: &mut World, name: &str, asset: &str, after: &str) -> RunKey {
+    let wait = super::world::sensor("wait", json!({ "asset": asset }));
+    let wait = Task { inlets: vec![AssetRef::plain(asset)], ..wait };
+    world.load(dag(name, vec![(wait, &[]), (task("next"), &["wait"])]));
+    let run = world.trigger(name, "2025-01-01T00:00:00Z");
+    let key = world.start(run, "wait");
+    let mut result = AttemptResult::new(key, Outcome::Deferred);
+    let wanted = AssetWait { asset: asset.to_owned(), after: at(after) };
+    let condition = Box::new(WaitCondition::Asset(wanted));
+    result.demand = Some(Box::new(Demand::Wait { condition, timeout_secs: Some(3600.0) }));
+    world.step(Event::Finished(Box::new(result)));
+    run
+}
+
+#[test]
+fn a_sensor_waits_for_an_event_since_an_instant() {
+    let check = |uses: &str, after: &str, restarts: bool, expected: [&str; 3]| {
+        let mut world = world_of(vec![writer("w", &["model"])]);
+        world.now = at("2025-01-01T01:00:00Z");
+        report(&mut world, "model");
+        world.now = at("2025-01-01T02:00:00Z");
+        let run = sensing(&mut world, "s", uses, after);
+        let line = |world: &World| world.line(run).replace("running: ", "");
+        assert_eq!(line(&world), expected[0], "{uses} {after}");
+        if restarts {
+            world.restart();
+            assert_eq!(line(&world), expected[0], "{uses} {after} after a restart");
+        }
+        world.advance(60);
+        if uses == "model" {
+            report(&mut world, "model");
+            assert_eq!(line(&world), expected[1], "{uses} {after}");
+        }
+        world.advance(3600);
+        assert_eq!(line(&world), expected[2], "{uses} {after}");
+    };
+    let waits = "wait deferred, next no_status";
+    let met = "wait success, next queued";
+    let over = "failed: wait failed, next upstream_failed";
+    for restarts in [false, true] {
+        check("model", "2025-01-01T00:00:00Z", restarts, [met; 3]);
+        check("model", "2025-01-01T01:00:00Z", restarts, [met; 3]);
+        check("model", "2025-01-01T01:00:01Z", restarts, [waits, met, met]);
+        check("model", "2025-01-01T03:00:00Z", restarts, [waits, waits, over]);
+        check("other", "2025-01-01T00:00:00Z", restarts, [waits, waits, over]);
+    }
+}
+
+#[test]
+fn a_success_wakes_every_sensor_of_its_outlet() {
+    let outlet = AssetRef { uri: Some("s3://m".to_owned()), ..AssetRef::plain("model") };
+    let write = Task { outlets: vec![outlet], ..task("write") };
+    let mut world = world_of(vec![dag("w", vec![(write, &[])])]);
+    let since = "2025-01-01T00:00:00Z";
+    let by_name = sensing(&mut world, "by_name", "model", since);
+    let by_uri = sensing(&mut world, "by_uri", "s3://m", since);
+    let cleared = sensing(&mut world, "cleared", "model", since);
+    world.clear(cleared, crate::engine::Selection::default()).expect("a clear");
+    let run = world.trigger("w", since);
+    world.run(run, "write", Outcome::Success);
+    for run in [by_name, by_uri] {
+        assert_eq!(world.line(run), "running: wait success, next queued");
+    }
+    assert_eq!(world.line(cleared), "running: wait queued#2, next no_status");
+    let reason = world.rows.tis[&world.ti(by_uri, "wait")].reason.clone();
+    assert_eq!(reason.as_deref(), Some("asset \"s3://m\" had event 1 at 2025-01-01T00:00:00Z"));
+}
+
+#[test]
+fn a_sensor_of_an_asset_is_explained() {
+    let mut world = World::new();
+    let run = sensing(&mut world, "s", "model", "2025-01-01T00:00:30Z");
+    let workers = crate::engine::Workers { serving: 0, free_slots: 0 };
+    let mut check = |expected: &str| {
+        let found = world.engine.explain(world.ti(run, "wait"), workers, world.now);
+        let text = found.expect("in memory").remove(0).text;
+        let head = "it waits for an event of asset \"model\" since 2025-01-01T00:00:30Z; ";
+        assert_eq!(text, format!("{head}{expected}"));
+        report(&mut world, "model");
+    };
+    check("it has had none");
+    check("its last was at 2025-01-01T00:00:00Z");
 }

@@ -6,7 +6,8 @@ use crate::ids::DagId;
 use crate::record::{
     AssetEventKey, AssetEventRow, AssetKey, AssetQueueRow, AssetReference, AssetRow, AssetRunRow,
     AttemptKey, AttemptRow, BackfillDateRow, BackfillKey, BackfillRow, Change, DagRow, EventRow,
-    NewestRun, NoticeRow, PoolRow, RunKey, RunRow, Snapshot, TiKey, TiRow, VersionKey, VersionRow,
+    LastAssetEvent, NewestRun, NoticeRow, PoolRow, RunKey, RunRow, Snapshot, TiKey, TiRow,
+    VersionKey, VersionRow,
 };
 use crate::state::BackfillDateState;
 
@@ -172,10 +173,18 @@ impl Rows {
             last_version: self.versions.keys().copied().max().unwrap_or(0),
             last_notice: self.notices.iter().map(|notice| notice.id).max().unwrap_or(0),
             assets: self.assets.values().cloned().collect(),
+            last_asset_events: self.last_asset_events(),
             asset_queues: self.asset_queues.values().cloned().collect(),
             last_asset_event: self.asset_events.keys().next_back().copied().unwrap_or(0),
             runs,
         }
+    }
+
+    fn last_asset_events(&self) -> Vec<LastAssetEvent> {
+        let of = |row: &AssetEventRow| LastAssetEvent { asset: row.asset, id: row.id, at: row.at };
+        let newest: BTreeMap<AssetKey, LastAssetEvent> =
+            self.asset_events.values().map(|row| (row.asset, of(row))).collect();
+        newest.into_values().collect()
     }
 
     fn newest(&self) -> Vec<NewestRun> {

@@ -488,3 +488,55 @@ fn thousands_wait_for_next_to_nothing() {
     let bytes = size_of_val(row.wait.as_deref().expect("it waits"));
     assert!(bytes < 600, "one that waits takes {bytes} bytes more than one that does not");
 }
+
+/// Two instants to wait for and one task for a worker, in a pool of one slot.
+#[test]
+fn a_pool_may_count_what_waits() {
+    let pool = |include_deferred| {
+        let row = crate::record::PoolRow {
+            name: "small".to_owned(),
+            slots: 1,
+            description: None,
+            include_deferred,
+        };
+        Order::SetPool { row, actor: None }
+    };
+    let in_pool =
+        |task: Task| Task { pools: [("small".to_owned(), 1)].into_iter().collect(), ..task };
+    let until = |id| in_pool(sensor(id, json!({"until": "x"})));
+    let tasks = || vec![(until("a"), &[][..]), (until("b"), &[]), (in_pool(task("c")), &[])];
+    let defer_ready = |world: &mut World, run: RunKey, names: &[&str]| {
+        for name in names {
+            if world.state(run, name) == TaskState::Queued {
+                let key = world.start(run, name);
+                world.step(waits(key, Condition::Time { at: at("2025-01-01T01:00:00Z") }, None));
+            }
+        }
+    };
+    let mut world = World::new();
+    world.order(pool(false)).expect("a pool");
+    world.load(dag("d", tasks()));
+    let run = world.trigger("d", DATE);
+    defer_ready(&mut world, run, &["a", "b"]);
+    check(&world, run, "running: a deferred, b deferred, c queued");
+    // The order of the line is by priority and name: `a` has the slot from now on.
+    let mut world = World::new();
+    world.order(pool(true)).expect("a pool");
+    world.load(dag("d", tasks()));
+    let run = world.trigger("d", DATE);
+    defer_ready(&mut world, run, &["a", "b"]);
+    check(&world, run, "running: a deferred, b scheduled, c scheduled");
+    let why =
+        format!("pool_full: pool \"small\" 1/1 held by d.a of {}", world.rows.runs[&run].run_id);
+    assert_eq!(reasons(&world, run, "c"), why);
+    world.restart();
+    check(&world, run, "running: a deferred, b scheduled, c scheduled");
+    world.advance(3600);
+    defer_ready(&mut world, run, &["b"]);
+    check(&world, run, "running: a success, b success, c queued");
+    // What is widened or told not to count lets them go.
+    let run = world.trigger("d", "2025-01-02T00:00:00Z");
+    check(&world, run, "running: a scheduled, b scheduled, c scheduled");
+    world.order(pool(false)).expect("a pool");
+    check(&world, run, "running: a queued, b queued, c scheduled");
+}
