@@ -62,6 +62,7 @@ pub mod transition;
 mod trigger;
 mod wait;
 
+pub use apply::told_state;
 pub use clear::plan_clear;
 pub use create::run_id_for;
 pub use deadline::explain_deadlines;

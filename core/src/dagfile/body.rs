@@ -173,6 +173,7 @@ impl<'n> Reader<'_, '_, '_, 'n> {
         let end_date = self.instant("end_date", zone);
         let catchup = self.truth("catchup", false);
         self.check_dates(start_date, end_date, catchup && by_time);
+        self.check_events(&schedule.timetable, start_date, end_date);
         let owner = self.text("owner").or_else(|| self.default_owner()).unwrap_or_default();
         Some(Dag {
             dag_display_name: self.text("dag_display_name"),
@@ -250,6 +251,28 @@ impl<'n> Reader<'_, '_, '_, 'n> {
                     "add the date from which runs are to be made up for: `start_date: 2025-01-01`",
                 );
         }
+    }
+
+    /// Listed dates of which none lies between the start and the end never run.
+    fn check_events(
+        &mut self,
+        timetable: &Timetable,
+        start: Option<jiff::Timestamp>,
+        end: Option<jiff::Timestamp>,
+    ) {
+        let Timetable::Events { instants } = timetable else { return };
+        let is_in = |at: &jiff::Timestamp| {
+            start.is_none_or(|start| *at >= start) && end.is_none_or(|end| *at <= end)
+        };
+        if instants.iter().any(is_in) || self.report.failed() {
+            return;
+        }
+        let Some(field) = self.fields.field("schedule") else { return };
+        let message = "none of the `events` lies between `start_date` and `end_date`, so that \
+                       nothing would ever run";
+        self.report
+            .error(value::value_span(&field.value), "bad-schedule", message)
+            .help("correct the dates");
     }
 
     fn default_owner(&mut self) -> Option<String> {

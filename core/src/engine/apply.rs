@@ -33,6 +33,7 @@ impl Engine {
         let is_new_run = run.is_new;
         let ti = run.ti_mut(slot);
         let first = ti.remember();
+        let told_before = told_state(ti.row());
         let before = match ti.cell.apply(event) {
             Ok(before) => before,
             Err(illegal) => {
@@ -46,8 +47,9 @@ impl Engine {
             step.tis.push(ti.row().id);
         }
         let after = ti.state();
-        if before != after || event == TaskEvent::Cleared {
-            step.rest.push(Change::Event(ti_event(step, run, slot, before)));
+        let told = told_state(run.ti(slot).row());
+        if told_before != told || event == TaskEvent::Cleared {
+            step.rest.push(Change::Event(ti_event(step, run, slot, told_before)));
         }
         if is_live(before) && !is_live(after) {
             run.live = run.live.saturating_sub(1);
@@ -386,6 +388,14 @@ pub(super) fn holds(run: &Run, slot: u32) -> Hold {
     }
 }
 
+/// The state that the event log tells: while a sensor looks again and has found nothing so far, it
+/// waits. So a poke without an outcome writes no event, however many there are.
+pub fn told_state(row: &TiRow) -> TaskState {
+    let looks = matches!(row.state, TaskState::Scheduled | TaskState::Queued | TaskState::Running)
+        && row.wait.as_ref().is_some_and(|wait| wait.pokes > 0);
+    if looks { TaskState::UpForReschedule } else { row.state }
+}
+
 fn ti_event(step: &Step, run: &Run, slot: u32, before: TaskState) -> EventRow {
     let row = run.ti(slot).row();
     EventRow {
@@ -395,7 +405,7 @@ fn ti_event(step: &Step, run: &Run, slot: u32, before: TaskState) -> EventRow {
         ti: Some(row.id),
         kind: "ti_state".to_owned(),
         from: Some(before.as_str().to_owned()),
-        to: Some(row.state.as_str().to_owned()),
+        to: Some(told_state(row).as_str().to_owned()),
         try_number: Some(row.try_number),
         epoch: Some(row.epoch),
         actor: step.actor.clone(),

@@ -56,6 +56,8 @@ impl Engine {
         entry.content_hash.clone_from(&loaded.content_hash);
         entry.version_number = version_number;
         entry.row.version = version;
+        // Another text may have another schedule.
+        (entry.row.next_run_after, entry.row.next_logical_date) = (None, None);
         step.versions.push(VersionRow {
             id: version,
             dag_id: dag.dag_id.clone(),

@@ -16,7 +16,7 @@ use super::{DagEntry, Engine};
 use crate::ids::{DagId, RunId};
 use crate::record::{RunKey, RunRow};
 use crate::state::{ReprocessBehavior, RunType};
-use crate::timetable::{Bounds, DataInterval, PlannedRun};
+use crate::timetable::{Bounds, DataInterval, PlannedRun, Timetable};
 
 impl Engine {
     /// Creates the runs of a DAG that are due, while its limit allows, and notes when the next is.
@@ -150,6 +150,8 @@ impl Engine {
         entry.row.is_paused = is_paused;
         if !is_paused {
             entry.row.consecutive_failures = 0;
+            // What came while it was paused is passed over.
+            (entry.row.next_run_after, entry.row.next_logical_date) = (None, None);
         }
         Self::touch_dag(entry, step);
         let kind = if is_paused { "paused" } else { "unpaused" };
@@ -175,7 +177,33 @@ fn next_run(entry: &DagEntry, now: Timestamp) -> Option<PlannedRun> {
         (Some(start), Some(end)) => Some(DataInterval { start, end }),
         _ => None,
     };
-    next_after(entry, last, now)
+    due_as_planned(entry, last, now).or_else(|| next_after(entry, last, now))
+}
+
+/// The planned run whose instant has just come, of a timetable that counts from "now": asked
+/// again, it would pass over a listed instant, and an interval would drift with every delay. An
+/// interval that is over by a whole one begins anew.
+fn due_as_planned(
+    entry: &DagEntry,
+    last: Option<DataInterval>,
+    now: Timestamp,
+) -> Option<PlannedRun> {
+    let dag = &entry.layout.as_ref()?.dag;
+    if entry.row.is_paused || dag.catchup || !dag.allows(RunType::Scheduled) {
+        return None;
+    }
+    let (at, date) = (entry.row.next_run_after?, entry.row.next_logical_date?);
+    let is_new = last.is_none_or(|last| at > last.end);
+    let is_current = match &dag.timetable {
+        Timetable::Events { instants } => instants.binary_search(&at).is_ok(),
+        Timetable::Every { every, data_intervals: false } => {
+            every.after(at).is_some_and(|next| now < next)
+        }
+        _ => false,
+    };
+    let interval = DataInterval { start: date, end: at };
+    let planned = PlannedRun { run_after: at, logical_date: date, data_interval: interval };
+    (at <= now && is_new && is_current).then_some(planned)
 }
 
 fn next_after(entry: &DagEntry, last: Option<DataInterval>, now: Timestamp) -> Option<PlannedRun> {

@@ -12,6 +12,7 @@ mod mapping;
 mod model;
 mod order;
 mod outcomes;
+mod planned;
 mod random;
 mod rows;
 mod scenario;

@@ -13,7 +13,7 @@ use crate::backfill::{Fate, fate};
 use crate::dag::{Callbacks, DEFAULT_POOL, Dag, Params, Task};
 use crate::engine::{
     Clear, DagLoaded, DatesWanted, Effects, Engine, EngineConfig, Event, LengthWanted, Mark, Order,
-    PastWanted, Refusal, RunWanted, SCHEDULER, Selection, Trigger, fold,
+    PastWanted, Refusal, RunWanted, SCHEDULER, Selection, Trigger, fold, told_state,
 };
 use crate::ids::{DagId, RunId, TaskId};
 use crate::mapping::Given;
@@ -244,7 +244,7 @@ impl World {
         }
         for (key, ti) in &self.rows.tis {
             let state = folded.tis.get(key).map_or(TaskState::NoStatus, |(state, _)| *state);
-            assert_eq!(state, ti.state, "{} from events", ti.task_id);
+            assert_eq!(state, told_state(ti), "{} from events", ti.task_id);
         }
         self.engine.check();
     }
