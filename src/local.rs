@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use millrace_api::Api;
 use millrace_scheduler::{Scheduler, SchedulerConfig, SystemClock};
@@ -88,6 +89,8 @@ pub(crate) fn scheduler_config(settings: &Settings) -> Result<SchedulerConfig, F
     config.default_timezone.clone_from(&settings.timezone);
     config.zones = settings.zones()?;
     config.max_map_length = settings.max_map_length;
+    let days = settings.asset_event_days;
+    config.asset_event_keep = (days > 0).then(|| Duration::from_hours(24 * days));
     config.environment = crate::settings::environment();
     Ok(config)
 }

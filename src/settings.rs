@@ -74,6 +74,19 @@ pub(crate) struct Settings {
     )]
     pub max_map_length: u32,
 
+    /// Asset events are kept for so many days; 0 keeps them for ever
+    #[arg(
+        long,
+        env = "MILLRACE_ASSET_EVENT_DAYS",
+        global = true,
+        help_heading = "Settings",
+        value_name = "N",
+        default_value_t = millrace_scheduler::ASSET_EVENT_DAYS,
+        value_parser = clap::value_parser!(u64).range(0..=36_500),
+        hide_env_values = true
+    )]
+    pub asset_event_days: u64,
+
     /// A folder with a newer zone database [default: built in]
     #[arg(
         long,

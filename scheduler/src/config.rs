@@ -7,6 +7,9 @@ use std::time::Duration;
 use millrace_core::mapping::MAP_LENGTH_MAX;
 use millrace_core::timetable::Zones;
 
+/// So many days asset events are kept when nothing is said.
+pub const ASSET_EVENT_DAYS: u64 = 90;
+
 /// How a scheduler runs.
 #[derive(Clone)]
 pub struct SchedulerConfig {
@@ -32,6 +35,9 @@ pub struct SchedulerConfig {
     pub lease: Duration,
     /// The most instances of one mapped task.
     pub max_map_length: u32,
+    /// Asset events older than this are deleted, unless somebody still needs them; never when
+    /// absent.
+    pub asset_event_keep: Option<Duration>,
     /// Whether a DAG seen for the first time starts paused when its file does not say.
     pub paused_by_default: bool,
     /// The zone of DAGs that name none.
@@ -66,6 +72,7 @@ impl SchedulerConfig {
             self_fence: Duration::from_secs(20),
             lease: Duration::from_secs(30),
             max_map_length: MAP_LENGTH_MAX,
+            asset_event_keep: Some(Duration::from_hours(24 * ASSET_EVENT_DAYS)),
             paused_by_default: true,
             default_timezone: "UTC".to_owned(),
             zones: Zones::default(),

@@ -110,6 +110,7 @@ async fn lead(
     stop: CancellationToken,
 ) {
     let folder = folder::start(&shared, leading.clone(), stop.clone());
+    crate::upkeep::start(&shared, leading.subscribe(), stop.clone());
     while !stop.is_cancelled() {
         let Some(epoch) = acquire(&shared, &stop).await else { break };
         tracing::info!(epoch = epoch.0, "this scheduler leads");

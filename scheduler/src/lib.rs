@@ -22,9 +22,10 @@ mod orders;
 mod prepared;
 mod registry;
 mod term;
+mod upkeep;
 mod versions;
 mod waits;
 
 pub use clock::{Clock, SystemClock};
-pub use config::SchedulerConfig;
+pub use config::{ASSET_EVENT_DAYS, SchedulerConfig};
 pub use lead::Scheduler;

@@ -242,3 +242,72 @@ pub(crate) fn consumed_sql(run: RunKey) -> Sql<'static> {
     );
     Sql::new(text).bind(run).bind(LIMIT_MAX)
 }
+
+/// What a batch of [`prune`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pruned {
+    /// So many events are gone.
+    pub deleted: u64,
+    /// Where the next batch begins; none when nothing older is left.
+    pub next: Option<AssetEventKey>,
+}
+
+/// Deletes events before an instant, of the first `limit` after an event. What waits for a run,
+/// what an unfinished run has consumed, and the newest event of each asset stay.
+pub async fn prune(
+    store: &Store,
+    before: Timestamp,
+    after: AssetEventKey,
+    limit: u32,
+) -> Result<Pruned, StoreError> {
+    let mut tx = store.db.begin().await?;
+    let mut kept = ranges(&mut tx, Sql::new(WAITING)).await?;
+    kept.extend(ranges(&mut tx, Sql::new(IN_USE)).await?);
+    let newest = last_of_all(&mut tx).await?;
+    kept.extend(newest.into_iter().map(|last| (last.asset, last.id - 1, last.id)));
+    let rows = tx.rows(Sql::new(NEXT).bind(after).bind(limit)).await?;
+    let mut old = Vec::new();
+    let mut next = None;
+    for row in &rows {
+        let mut reader = row.reader();
+        let (id, asset, at) = (reader.int()?, reader.int()?, reader.time()?);
+        if at >= before {
+            next = None;
+            break;
+        }
+        next = Some(id);
+        let is_kept =
+            |(of, from, to): &(AssetKey, i64, i64)| *of == asset && *from < id && id <= *to;
+        if !kept.iter().any(is_kept) {
+            old.push(id);
+        }
+    }
+    for piece in pieces(&old) {
+        let text = format!(
+            "-- asset_event::prune\nDELETE FROM asset_event WHERE id IN ({})",
+            marks(piece.len())
+        );
+        tx.exec(Sql::new(text).bind_all(piece.iter().copied())).await?;
+    }
+    tx.commit().await?;
+    Ok(Pruned { deleted: old.len() as u64, next })
+}
+
+const NEXT: &str = "-- asset_event::next
+SELECT e.id, e.asset, e.at FROM asset_event e WHERE e.id > ? ORDER BY e.id LIMIT ?";
+
+/// The events that wait for runs.
+const WAITING: &str = "-- asset_event::waiting
+SELECT q.asset, q.after_event, q.last_event FROM asset_queue q WHERE q.last_event IS NOT NULL";
+
+/// The events that unfinished runs have consumed.
+const IN_USE: &str = "-- asset_event::in_use
+SELECT c.asset, c.after_event, c.last_event FROM dag_run r JOIN asset_run c ON c.run = r.id
+WHERE r.state IN ('queued', 'running')";
+
+/// Stretches of events: the asset, the event before the first, and the last.
+async fn ranges(tx: &mut Tx, sql: Sql<'_>) -> Result<Vec<(AssetKey, i64, i64)>, StoreError> {
+    let rows = tx.rows(sql).await?;
+    let of = |reader: &mut Reader<'_>| Ok((reader.int()?, reader.int()?, reader.int()?));
+    rows.iter().map(|row| of(&mut row.reader())).collect()
+}

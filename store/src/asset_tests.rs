@@ -144,6 +144,9 @@ pub(crate) async fn assets(Fixture { store, .. }: Fixture) {
 
     consumption(&store, epoch).await;
     event_list(&store).await;
+    let all = at(1_000);
+    let pruned = asset_event::prune(&store, all, 0, 100).await.unwrap();
+    assert_eq!(pruned.next, Some(6), "the last event that was looked at");
 }
 
 /// Two runs of `etl`: the first consumed events 1 to 3 of asset 1 and 2 of asset 2, the second
@@ -333,6 +336,38 @@ async fn numbers_of_events_are_not_given_again() {
         let changes = [Change::AssetEvent(Box::new(happened(7, 1))), Change::Event(told)];
         store.apply(epoch, &changes).await.unwrap();
         assert_eq!(store.restore().await.unwrap().last_asset_event, 7);
+    })
+    .await;
+}
+
+/// Old events go in batches, and never what somebody still needs.
+#[tokio::test]
+async fn old_events_go_and_needed_ones_stay() {
+    both(|Fixture { store, .. }| async move {
+        let epoch = fill(&store).await;
+        let mut changes: Vec<Change> =
+            (1..=20).map(|id| Change::AssetEvent(Box::new(happened(id, 1 + id % 2)))).collect();
+        // The run is unfinished and has consumed 5, 7 of asset 2; 9, 11 wait for another.
+        changes.extend([started(1), consumes(1, 2, 3, 7), place("etl", 2, 7, Some(11))]);
+        store.apply(epoch, &changes).await.unwrap();
+        let left = async || {
+            let of = AssetEventFilter::default();
+            let order = AssetEventOrder::Id;
+            let page = asset_event::list(&store, &of, order, Ascending, ALL).await.unwrap();
+            page.rows.iter().map(|row| row.id).collect::<Vec<_>>()
+        };
+        let prune = async |before: i64, after: i64| {
+            let done = asset_event::prune(&store, at(before), after, 8).await.unwrap();
+            (done.deleted, done.next)
+        };
+        assert_eq!(prune(13, 0).await, (6, Some(8)), "5 and 7 are in use");
+        assert_eq!(prune(13, 8).await, (2, None), "9 and 11 wait, 13 is not old");
+        assert_eq!(left().await, [5, 7, 9, 11, 13, 14, 15, 16, 17, 18, 19, 20]);
+        assert_eq!(prune(1_000, 0).await, (4, Some(16)));
+        assert_eq!(prune(1_000, 16).await, (2, Some(20)), "19 and 20 are the newest");
+        assert_eq!(prune(1_000, 20).await, (0, None));
+        assert_eq!(left().await, [5, 7, 9, 11, 19, 20]);
+        assert_eq!(store.restore().await.unwrap().last_asset_event, 20);
     })
     .await;
 }

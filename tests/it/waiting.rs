@@ -237,3 +237,47 @@ fn approvals_on_sqlite() {
 fn approvals_on_mariadb() {
     a_person_is_asked(Metadata::MariaDb);
 }
+
+/// The resident memory of a process, in bytes.
+fn resident_bytes(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
+    let kib: u64 = line.trim().trim_end_matches(" kB").trim().parse().expect("a number");
+    kib * 1024
+}
+
+/// 5,000 sensors have looked once and wait for an hour, in one real process: its memory grows by
+/// what 5,000 rows take, and no table but theirs grows with pokes.
+#[test]
+fn thousands_of_sensors_cost_little_memory() {
+    const RUNS: usize = 5;
+    const ITEMS: usize = 1_000;
+    const BYTES_EACH_MAX: u64 = 16 * 1024;
+    let millrace = Millrace::start(Metadata::Sqlite);
+    let files: Vec<String> = (0..ITEMS).map(|at| format!("/nothing/{at}")).collect();
+    let text = format!(
+        "dag_id: many\nschedule: null\nmax_active_tasks: 10000\ntasks:\n  wait:\n    operator: \
+         sensor\n    poke_interval: 1h\n    timeout: 2d\n    expand: {{file: [{}]}}\n",
+        files.join(", ")
+    );
+    millrace.add_dag("many", &text);
+    // What a first run leaves behind is not what the others cost.
+    let waiting = |count: usize| {
+        let path = "/api/v2/dags/many/dagRuns/~/taskInstances?state=up_for_reschedule&limit=1";
+        wait_for(&format!("{count} sensors that wait"), 600, || {
+            let (_, page) = millrace.get(path);
+            if page["total_entries"] == count { Ok(()) } else { Err(format!("{page}")) }
+        });
+    };
+    millrace.trigger("many", json!({}));
+    waiting(ITEMS);
+    let before = resident_bytes(millrace.pid());
+    for _ in 1..=RUNS {
+        millrace.trigger("many", json!({}));
+    }
+    waiting((1 + RUNS) * ITEMS);
+    let after = resident_bytes(millrace.pid());
+    let each = after.saturating_sub(before) / (RUNS * ITEMS) as u64;
+    println!("5,000 waiting sensors: {before} -> {after} bytes resident, {each} each");
+    assert!(each < BYTES_EACH_MAX, "{each} bytes each: {before} -> {after}");
+}
