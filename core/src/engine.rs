@@ -362,9 +362,9 @@ impl Engine {
             assert_eq!((again.unfinished, again.live), (run.unfinished, run.live));
             for slot in run.slots() {
                 let at = match apply::holds(run, slot) {
-                    apply::Hold::Nothing => continue,
-                    apply::Hold::Slots => 0,
-                    apply::Hold::Deferred => 1,
+                    apply::Held::Nothing => continue,
+                    apply::Held::Slots => 0,
+                    apply::Held::Deferred => 1,
                 };
                 for (pool, slots) in run.task(slot).iter().flat_map(|task| &task.pools) {
                     occupied.entry(pool).or_default()[at] += i64::from(*slots);

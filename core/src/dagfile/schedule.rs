@@ -215,6 +215,14 @@ fn crons(
         return None;
     }
     for (text, item) in &written {
+        let word = text.trim().to_ascii_lowercase();
+        if matches!(word.as_str(), "@once" | "@continuous") {
+            let message = format!("`{word}` is a schedule of its own, and no cron");
+            report
+                .error(value::value_span(item), "bad-cron", message)
+                .help(format!("write `schedule: \"{word}\"`"));
+            continue;
+        }
         match Cron::parse(text) {
             Ok(cron) => crons.push(cron),
             Err(error) => complain(report, item, text, &error),

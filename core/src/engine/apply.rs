@@ -267,9 +267,9 @@ impl Engine {
     }
 
     /// Counts the slots that a task instance holds.
-    pub(super) fn take_slots(&mut self, key: RunKey, slot: u32, hold: Hold) {
-        if hold != Hold::Slots {
-            return self.count_deferred(key, slot, hold, 1);
+    pub(super) fn take_slots(&mut self, key: RunKey, slot: u32, held: Held) {
+        if held != Held::Slots {
+            return self.count_deferred(key, slot, held, 1);
         }
         let Some(run) = self.runs.get_mut(&key) else { return };
         run.active += 1;
@@ -290,9 +290,9 @@ impl Engine {
     }
 
     /// Frees the slots that a task instance held, and has those who wait for them looked at.
-    pub(super) fn free_slots(&mut self, key: RunKey, slot: u32, hold: Hold) {
-        if hold != Hold::Slots {
-            return self.count_deferred(key, slot, hold, -1);
+    pub(super) fn free_slots(&mut self, key: RunKey, slot: u32, held: Held) {
+        if held != Held::Slots {
+            return self.count_deferred(key, slot, held, -1);
         }
         let Some(run) = self.runs.get_mut(&key) else { return };
         run.active = run.active.saturating_sub(1);
@@ -321,8 +321,8 @@ impl Engine {
 
 impl Engine {
     /// What waits without a slot counts in its pools, for those that include it.
-    fn count_deferred(&mut self, key: RunKey, slot: u32, hold: Hold, by: i64) {
-        if hold == Hold::Nothing {
+    fn count_deferred(&mut self, key: RunKey, slot: u32, held: Held, by: i64) {
+        if held == Held::Nothing {
             return;
         }
         self.review_held();
@@ -363,7 +363,7 @@ fn tell(
 
 /// What a task instance holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hold {
+pub(super) enum Held {
     Nothing,
     /// Slots of pools and limits: an instance of a worker.
     Slots,
@@ -373,18 +373,18 @@ pub(super) enum Hold {
 }
 
 /// What a task instance holds.
-pub(super) fn holds(run: &Run, slot: u32) -> Hold {
+pub(super) fn holds(run: &Run, slot: u32) -> Held {
     let row = run.ti(slot).row();
-    let (Some(task), Some(node)) = (run.task(slot), run.node(slot)) else { return Hold::Nothing };
+    let (Some(task), Some(node)) = (run.task(slot), run.node(slot)) else { return Held::Nothing };
     let is_held = row.state.holds_slots();
     match place(row, task) {
-        Place::Worker if is_held => Hold::Slots,
+        Place::Worker if is_held => Held::Slots,
         Place::Scheduler
             if run.is_deferred(node.profile) && (is_held || row.state == TaskState::Deferred) =>
         {
-            Hold::Deferred
+            Held::Deferred
         }
-        _ => Hold::Nothing,
+        _ => Held::Nothing,
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::apply::Hold;
+use super::apply::Held;
 use super::deadline::explain_deadlines;
 use super::evaluate::{Outlook, outlook};
 use super::lane::Lane;
@@ -273,7 +273,7 @@ impl Engine {
     fn holders(&self, pool: &str) -> Vec<String> {
         let all = self.runs.values().flat_map(|run| run.slots().map(move |slot| (run, slot)));
         let includes = self.lines.pools.get(pool).is_some_and(super::line::Pool::includes_deferred);
-        let counts = |hold: Hold| hold == Hold::Slots || (includes && hold == Hold::Deferred);
+        let counts = |held: Held| held == Held::Slots || (includes && held == Held::Deferred);
         all.filter(|(run, slot)| counts(super::apply::holds(run, *slot)))
             .filter(|(run, slot)| run.task(*slot).is_some_and(|t| t.pools.contains_key(pool)))
             .take(HOLDERS_MAX)

@@ -31,7 +31,7 @@ pub(super) async fn run(context: &Context) -> Result<Report, Failure> {
         Some(Kind::File) => look_at_files(context).await,
         Some(Kind::Bash) => run_command(context).await,
         Some(Kind::Python) => run_script(context).await,
-        Some(Kind::Time | Kind::Dag) | None => {
+        Some(Kind::Time | Kind::Dag | Kind::Asset) | None => {
             Err(Failure::for_good("this sensor is not one that a worker looks at"))
         }
     }

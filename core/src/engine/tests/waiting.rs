@@ -543,7 +543,7 @@ fn a_pool_may_count_what_waits() {
         for name in names {
             if world.state(run, name) == TaskState::Queued {
                 let key = world.start(run, name);
-                world.step(waits(key, Condition::Time { at: at("2025-01-01T01:00:00Z") }, None));
+                world.step(waits(key, Condition::Time { at: at("2025-01-01T01:00:00Z") }, 7200.0));
             }
         }
     };
