@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 /// The widest part of a source line that is shown, in columns of a terminal.
 const SNIPPET_COLUMNS_MAX: usize = 120;
 
+/// The longest message or help, in bytes: the words of a file that they repeat may be longer.
+const WORDS_BYTES_MAX: usize = 2_000;
+
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -64,9 +67,22 @@ pub struct Diagnostic {
     pub end_line: u32,
     /// The character after its end.
     pub end_column: u32,
-    /// The source line where it starts.
+    /// The source line where it starts; of a very long one, the part around the place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snippet: Option<String>,
+    /// The character of the line with which the snippet starts, from 1.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub snippet_column: u32,
+}
+
+/// A snippet is the whole line unless it says otherwise.
+const fn first() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_first(column: &u32) -> bool {
+    *column == 1
 }
 
 /// How a finding is printed.
@@ -89,7 +105,7 @@ impl Diagnostic {
         Self {
             severity,
             code: Cow::Borrowed(code),
-            message: message.into(),
+            message: bounded(message.into()),
             help: None,
             file: file.into(),
             line: 1,
@@ -97,12 +113,13 @@ impl Diagnostic {
             end_line: 1,
             end_column: 1,
             snippet: None,
+            snippet_column: 1,
         }
     }
 
     /// Says what to do.
     pub fn help(&mut self, text: impl Into<String>) -> &mut Self {
-        self.help = Some(text.into());
+        self.help = Some(bounded(text.into()));
         self
     }
 
@@ -146,22 +163,16 @@ impl Diagnostic {
     /// The shown part of the source line, the columns before the carets, and how many carets.
     fn mark(&self, snippet: &str) -> (String, usize, usize) {
         let chars: Vec<char> = snippet.chars().map(visible).collect();
-        let at = (self.column.max(1) as usize - 1).min(chars.len());
-        let end = if self.end_line > self.line {
-            chars.len()
-        } else {
-            (self.end_column.max(1) as usize - 1).min(chars.len())
-        };
+        let skipped = self.snippet_column.max(1) as usize;
+        let index = |column: u32| (column as usize).saturating_sub(skipped).min(chars.len());
+        let at = index(self.column);
+        let end = if self.end_line > self.line { chars.len() } else { index(self.end_column) };
         let width = |part: &[char]| part.iter().map(|&c| columns(c)).sum::<usize>();
-        let mut first = 0;
-        while first < at && width(&chars[first..at]) > SNIPPET_COLUMNS_MAX / 2 {
-            first += 1;
-        }
-        let mut last = chars.len();
-        while last > at && width(&chars[first..last]) > SNIPPET_COLUMNS_MAX {
-            last -= 1;
-        }
-        let cut_left = first > 0;
+        let before = fitting(chars[..at].iter().rev(), SNIPPET_COLUMNS_MAX / 2);
+        let first = at - before;
+        let room = SNIPPET_COLUMNS_MAX - width(&chars[first..at]);
+        let last = at + fitting(chars[at..].iter(), room);
+        let cut_left = first > 0 || skipped > 1;
         let mut line = String::new();
         if cut_left {
             line.push('…');
@@ -181,6 +192,26 @@ impl fmt::Display for Diagnostic {
         let Self { file, line, column, message, .. } = self;
         write!(f, "{file}:{line}:{column}: {}: {message}", self.severity.as_str())
     }
+}
+
+/// How many of the characters fit into so many columns.
+fn fitting<'c>(chars: impl Iterator<Item = &'c char>, columns_max: usize) -> usize {
+    let mut used = 0;
+    chars
+        .take_while(|&&c| {
+            used += columns(c);
+            used <= columns_max
+        })
+        .count()
+}
+
+/// A text of at most [`WORDS_BYTES_MAX`].
+pub(crate) fn bounded(mut text: String) -> String {
+    if text.len() > WORDS_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(WORDS_BYTES_MAX));
+        text.push('…');
+    }
+    text
 }
 
 /// Whether any of them keeps a DAG from loading.

@@ -3,7 +3,8 @@
 //!
 //! `FUZZ_SECS` is how long each reader is tried, `FUZZ_SEED` the first seed; an input follows from
 //! its seed alone, so `FUZZ_SEED=n FUZZ_COUNT=1` repeats one. `FUZZ_HANG_MILLIS` is what counts as
-//! a hang. Inputs once found are kept in `tests/fixtures/fuzz` and always tried first.
+//! a hang. Inputs once found are kept in `REPEATED` and always tried first; what is being tried is
+//! in a file of the temporary folder, for an input that ends the process.
 #![expect(clippy::disallowed_methods, reason = "a fuzzer reads files, the clock and its settings")]
 
 use std::cell::OnceCell;
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use millrace_core::dagfile::{Known, SourceFile, read};
+use millrace_core::diagnostic::Paint;
 use millrace_core::template::{Answer, RenderError, Renderer, Scope, TemplateContext};
 use millrace_core::timetable::{Bounds, Timetable, Zones};
 use peak_alloc::PeakAlloc;
@@ -132,6 +134,26 @@ const TOKENS: &[&str] = &[
     "5m",
 ];
 
+/// Inputs once found, for a reader: what stands before, what is repeated, how often, and what
+/// stands behind.
+const REPEATED: &[(&str, &str, &str, usize, &str)] = &[
+    ("yaml", "", "---\n", 8_000, ""),
+    ("yaml", "dag_id: a\ntasks: {", "m: a.csv, ", 24_000, "}\n"),
+    ("yaml", "dag_id: a\ntasks:\n  a: {operator: empty, ", "poksor, ", 20_000, "}\n"),
+    ("yaml", "dag_id: [", "13011", 40_000, "]\n"),
+    (
+        "yaml",
+        "a: &a [",
+        "1:301:30",
+        2_500,
+        "]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a]\nc: &c [*b, *b, *b, *b, *b, *b, *b, *b]\n\
+         d: &d [*c, *c, *c, *c, *c, *c, *c, *c]\ne: [*d, *d, *d, *d, *d, *d, *d, *d]\n",
+    ),
+    ("template", "{{ logical_date.timestamp(", "tamp(", 300, ") | int }}"),
+    ("template", "{{ logicale.strft", "---\n", 33_000, "ime('%y%m%d')(}}"),
+    ("template", "{{ ds + '", "x", 100_000, " }}"),
+];
+
 /// A small generator of numbers: the same seed, the same input.
 struct Dice(u64);
 
@@ -231,18 +253,18 @@ static WORST_BYTES: AtomicU64 = AtomicU64::new(0);
 
 /// Ends the process with the seed when an input never ends.
 fn watch(seed: &Arc<AtomicU64>, name: &'static str) {
-    const STUCK: Duration = Duration::from_mins(1);
+    let stuck = Duration::from_secs(setting("FUZZ_STUCK_SECS", 60));
     let seed = Arc::downgrade(seed);
     std::thread::spawn(move || {
         let mut last = (u64::MAX, Instant::now());
         while let Some(now) = seed.upgrade().map(|seed| seed.load(Ordering::Relaxed)) {
             if now != last.0 {
                 last = (now, Instant::now());
-            } else if last.1.elapsed() > STUCK {
+            } else if last.1.elapsed() > stuck {
                 eprintln!("{name}: FUZZ_SEED={now} FUZZ_COUNT=1 does not end");
                 std::process::exit(101);
             }
-            std::thread::sleep(Duration::from_secs(1));
+            std::thread::sleep(stuck.min(Duration::from_secs(1)));
         }
     });
 }
@@ -282,11 +304,15 @@ fn fuzz(name: &'static str, corpus: &[String], reader: &dyn Fn(&str)) {
     let hang = Duration::from_millis(setting("FUZZ_HANG_MILLIS", 3_000));
     WORST_MICROS.store(0, Ordering::Relaxed);
     WORST_BYTES.store(0, Ordering::Relaxed);
-    let mut known = Vec::new();
-    texts_below(&repository("tests/fixtures/fuzz").join(name), &["txt"], &mut known);
+    let known: Vec<String> = REPEATED
+        .iter()
+        .filter(|(reader, ..)| *reader == name)
+        .map(|(_, before, text, times, after)| format!("{before}{}{after}", text.repeat(*times)))
+        .collect();
     for text in &known {
         let found = fault(reader, text, hang);
-        assert_eq!(found, None, "{name}: a known input is bad again: {text:?}");
+        let start: String = text.chars().take(60).collect();
+        assert_eq!(found, None, "{name}: a known input is bad again: {start}…");
     }
     let secs = setting("FUZZ_SECS", 0);
     let most = if secs == 0 { INPUTS_OF_A_TEST } else { u64::MAX };
@@ -296,10 +322,13 @@ fn fuzz(name: &'static str, corpus: &[String], reader: &dyn Fn(&str)) {
     watch(&current, name);
     let mut bad = Vec::new();
     let mut tried = 0;
+    let trying = std::env::temp_dir().join(format!("millrace-fuzz-{name}.txt"));
     while tried < count && (Instant::now() < until || count != u64::MAX) {
         let seed = first + tried;
         current.store(seed, Ordering::Relaxed);
         let text = input(seed, corpus);
+        // An overflow of the stack ends the process: what it read is here then.
+        std::fs::write(&trying, &text).expect("the input is kept");
         if let Some(found) = fault(reader, &text, hang) {
             let path = std::env::temp_dir().join(format!("millrace-fuzz-{name}-{seed}.txt"));
             std::fs::write(&path, &text).expect("the input is kept");
@@ -330,7 +359,11 @@ fn dag_files() {
             text: text.to_owned(),
             ..SourceFile::default()
         };
-        drop(read(&file, &Known::new(&zones)));
+        for document in read(&file, &Known::new(&zones)) {
+            for found in &document.diagnostics {
+                assert!(!found.render(Paint::Plain).is_empty());
+            }
+        }
     });
 }
 
@@ -380,5 +413,53 @@ fn templates() {
             scope = scope.with_lookups(lookups);
         }
         drop(renderer.render_native("x", text, &scope));
+    });
+}
+
+/// Faults put in on purpose are found, each for what it is; what is at the limits is none.
+#[test]
+fn planted_faults_are_found() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let hang = Duration::from_millis(100);
+    let check = |reader: &dyn Fn(&str), expected: Option<&str>| {
+        let found = fault(reader, "x", hang);
+        let matches = match (&found, expected) {
+            (Some(found), Some(expected)) => found.starts_with(expected),
+            (found, expected) => found.is_none() && expected.is_none(),
+        };
+        assert!(matches, "{found:?}, not {expected:?}");
+    };
+    let spin = |millis: u64| {
+        let begun = cpu_time();
+        while cpu_time().saturating_sub(begun) < Duration::from_millis(millis) {}
+    };
+    check(&|text| assert_eq!(text, "planted"), Some("panics"));
+    check(&|_| spin(110), Some("takes 11"));
+    check(&|_| spin(20), None);
+    check(&|_| drop(Vec::<u8>::with_capacity(BYTES_MAX + 1)), Some("takes 0 ms and 51200 KiB"));
+    check(&|_| drop(Vec::<u8>::with_capacity(BYTES_MAX - 1)), None);
+}
+
+/// What ends the process is found as well, by a process around it.
+#[test]
+fn a_planted_input_that_never_ends_is_named() {
+    let program = std::env::current_exe().expect("this program");
+    let ended = std::process::Command::new(program)
+        .args(["--exact", "planted_endless", "--ignored", "--nocapture"])
+        .envs([("FUZZ_STUCK_SECS", "0"), ("FUZZ_SEED", "7")])
+        .output()
+        .expect("the planted fault runs");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(!ended.status.success(), "{said}");
+    assert!(said.contains("planted: FUZZ_SEED=7 FUZZ_COUNT=1 does not end"), "{said}");
+}
+
+#[test]
+#[ignore = "never ends; `a_planted_input_that_never_ends_is_named` runs it"]
+fn planted_endless() {
+    fuzz("planted", &["x".to_owned()], &|_| {
+        loop {
+            std::hint::spin_loop();
+        }
     });
 }

@@ -19,6 +19,9 @@ pub(crate) const NODES_MAX: usize = 200_000;
 /// Maps and lists inside each other.
 pub(crate) const DEPTH_MAX: usize = 48;
 
+/// Bytes of text in one document after aliases are expanded.
+pub(crate) const TEXT_BYTES_MAX: usize = 4 << 20;
+
 /// Keys in one map.
 pub(crate) const KEYS_MAX: usize = 10_000;
 
@@ -46,8 +49,9 @@ fn read(report: &mut Report<'_>, span: Span, keeps_marks: bool) -> Option<Node> 
         offset: span.start,
         anchors: HashMap::new(),
         open: Vec::new(),
-        nodes: 0,
         keeps_marks,
+        size: Size::default(),
+        kept: Size::default(),
         report,
     };
     composer.document().unwrap_or(None)
@@ -56,11 +60,30 @@ fn read(report: &mut Report<'_>, span: Span, keeps_marks: bool) -> Option<Node> 
 /// The document cannot be read further; the report says why.
 struct Stop;
 
-/// A finished anchor: its node, how many nodes it has, and how deep it is.
+/// A finished anchor: its node, how large that is, and how deep.
 struct Anchor {
     node: Node,
-    nodes: usize,
+    size: Size,
     height: usize,
+}
+
+/// How much memory a tree takes: values, and bytes of their text.
+#[derive(Clone, Copy, Default)]
+struct Size {
+    nodes: usize,
+    bytes: usize,
+}
+
+impl Size {
+    fn add(&mut self, other: Self) {
+        self.nodes += other.nodes;
+        self.bytes += other.bytes;
+    }
+
+    /// What came since `before`.
+    fn since(self, before: Self) -> Self {
+        Self { nodes: self.nodes - before.nodes, bytes: self.bytes - before.bytes }
+    }
 }
 
 struct Composer<'t, 'r, 'a> {
@@ -69,8 +92,10 @@ struct Composer<'t, 'r, 'a> {
     anchors: HashMap<usize, Anchor>,
     /// Anchors whose node is still being read.
     open: Vec<usize>,
-    nodes: usize,
     keeps_marks: bool,
+    size: Size,
+    /// What the values of anchors take: each is a copy.
+    kept: Size,
     report: &'r mut Report<'a>,
 }
 
@@ -119,21 +144,22 @@ impl<'t> Composer<'t, '_, '_> {
 
     fn node(&mut self, event: Event<'t>, at: yaml::Span, depth: usize) -> Result<Tall, Stop> {
         let span = self.span(at);
-        self.count(1, depth, span)?;
+        let before = self.size;
+        let bytes = if let Event::Scalar(text, ..) = &event { text.len() } else { 0 };
+        self.count(Size { nodes: 1, bytes }, depth, span)?;
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let first_node = self.nodes;
                 let node = self.scalar(text, style, tag.as_deref(), at);
-                self.keep(anchor, first_node, &node, 1);
+                self.keep(anchor, before, &node, 1)?;
                 Ok((node, 1))
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.collection_tag(tag.as_deref(), at);
-                self.collection(anchor, span, depth, Self::list)
+                self.collection(anchor, span, depth, before, Self::list)
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.collection_tag(tag.as_deref(), at);
-                self.collection(anchor, span, depth, Self::map)
+                self.collection(anchor, span, depth, before, Self::map)
             }
             Event::Alias(anchor) => self.alias(anchor, span, depth),
             Event::UnresolvedAlias(name) => {
@@ -145,17 +171,11 @@ impl<'t> Composer<'t, '_, '_> {
         }
     }
 
-    fn count(&mut self, more: usize, depth: usize, span: Span) -> Result<(), Stop> {
-        self.nodes += more;
-        if self.nodes > NODES_MAX {
-            return self.stop(
-                span,
-                "too-many-values",
-                format!(
-                    "the document has more than {NODES_MAX} values once its aliases are expanded"
-                ),
-                "split the file, or remove the aliases (`*name`) that multiply each other",
-            );
+    fn count(&mut self, more: Size, depth: usize, span: Span) -> Result<(), Stop> {
+        self.size.add(more);
+        self.check_size(self.size, span)?;
+        if self.report.is_full() {
+            return Err(Stop);
         }
         if depth > DEPTH_MAX {
             return self.stop(
@@ -168,11 +188,37 @@ impl<'t> Composer<'t, '_, '_> {
         Ok(())
     }
 
-    fn keep(&mut self, anchor: usize, first_node: usize, node: &Node, height: usize) {
+    fn check_size(&mut self, size: Size, span: Span) -> Result<(), Stop> {
+        let (most, what) = if size.nodes > NODES_MAX {
+            (NODES_MAX, "values")
+        } else if size.bytes > TEXT_BYTES_MAX {
+            (TEXT_BYTES_MAX, "bytes of text")
+        } else {
+            return Ok(());
+        };
+        self.stop(
+            span,
+            "too-many-values",
+            format!("the document has more than {most} {what} once its aliases are expanded"),
+            "split the file, or remove the aliases (`*name`) that multiply each other",
+        )
+    }
+
+    /// Keeps the value of an anchor, which is what was counted since `before`.
+    fn keep(
+        &mut self,
+        anchor: usize,
+        before: Size,
+        node: &Node,
+        height: usize,
+    ) -> Result<(), Stop> {
         if anchor != 0 {
-            let nodes = self.nodes - first_node + 1;
-            self.anchors.insert(anchor, Anchor { node: node.clone(), nodes, height });
+            let size = self.size.since(before);
+            self.kept.add(size);
+            self.check_size(self.kept, node.span)?;
+            self.anchors.insert(anchor, Anchor { node: node.clone(), size, height });
         }
+        Ok(())
     }
 
     fn collection(
@@ -180,13 +226,13 @@ impl<'t> Composer<'t, '_, '_> {
         anchor: usize,
         span: Span,
         depth: usize,
+        before: Size,
         read: fn(&mut Self, Span, usize) -> Result<Tall, Stop>,
     ) -> Result<Tall, Stop> {
-        let first_node = self.nodes;
         self.open.push(anchor);
         let (node, height) = read(self, span, depth)?;
         self.open.pop();
-        self.keep(anchor, first_node, &node, height);
+        self.keep(anchor, before, &node, height)?;
         Ok((node, height))
     }
 
@@ -207,8 +253,8 @@ impl<'t> Composer<'t, '_, '_> {
                 "define it with `&name` above",
             );
         };
-        let (nodes, height) = (known.nodes, known.height);
-        self.count(nodes, depth + height - 1, span)?;
+        let (size, height) = (known.size, known.height);
+        self.count(size, depth + height - 1, span)?;
         Ok((self.anchors[&anchor].node.clone(), height))
     }
 
@@ -404,5 +450,54 @@ impl MapBuilder {
             }
         }
         self.entries
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::source::Source;
+    use super::*;
+
+    fn codes(text: &str) -> Vec<String> {
+        let source = Source::new("x", text);
+        let mut report = Report::new(&source);
+        compose(&mut report, Span::new(0, text.len()));
+        report.found.iter().map(|found| format!("{}: {}", found.code, found.message)).collect()
+    }
+
+    #[test]
+    fn what_aliases_bring_is_bounded() {
+        let refused = |text: &str, what: &str| {
+            let found = codes(text);
+            let expected = format!(
+                "too-many-values: the document has more than {what} once its aliases are expanded"
+            );
+            assert_eq!(found, [expected], "{}", &text[..text.len().min(80)]);
+        };
+        let texts = |count: usize| {
+            format!("a: &a {}\nb: [{}]\n", "x".repeat(100_000), "*a, ".repeat(count))
+        };
+        let values = |count: usize| {
+            format!("a: &a [{}]\nb: [{}]\n", "x, ".repeat(10_000), "*a, ".repeat(count))
+        };
+        // Anchors around anchors: each is a copy of what is inside.
+        let kept = |count: usize| {
+            let mut text = "a: ".to_owned();
+            (0..count).for_each(|n| text.extend(["&n", &n.to_string(), " ["]));
+            text + &"x, ".repeat(9_000) + &"]".repeat(count) + "\n"
+        };
+        refused(&texts(41), "4194304 bytes of text");
+        refused(&values(19), "200000 values");
+        refused(&kept(23), "200000 values");
+        assert_eq!(codes(&texts(40)), [""; 0]);
+        assert_eq!(codes(&values(18)), [""; 0]);
+        assert_eq!(codes(&kept(22)), [""; 0]);
+    }
+
+    #[test]
+    fn reading_ends_when_no_more_is_reported() {
+        let found = codes(&format!("a: {{{}}}\nb: [", "k: 1, ".repeat(50_000)));
+        assert_eq!(found.len(), 200);
+        assert!(found.iter().all(|found| found.starts_with("duplicate-key: ")), "{found:?}");
     }
 }

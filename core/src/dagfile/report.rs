@@ -69,7 +69,9 @@ impl<'a> Report<'a> {
         span: Span,
         message: String,
     ) -> &mut Diagnostic {
-        if self.tainted.iter().any(|known| known.start <= span.start && span.start < known.end) {
+        if self.is_full()
+            || self.tainted.iter().any(|known| known.start <= span.start && span.start < known.end)
+        {
             return &mut self.spare;
         }
         self.add(self.source.diagnostic(severity, code, span, message))
@@ -83,12 +85,17 @@ impl<'a> Report<'a> {
                 && other.message == diagnostic.message
                 && other.file == diagnostic.file
         });
-        if known || self.found.len() >= FINDINGS_MAX {
+        if known || self.is_full() {
             return &mut self.spare;
         }
         self.found.push(diagnostic);
         let last = self.found.len() - 1;
         &mut self.found[last]
+    }
+
+    /// Whether nothing more is kept: who reads on finds nothing new.
+    pub(crate) fn is_full(&self) -> bool {
+        self.found.len() >= FINDINGS_MAX
     }
 
     /// Whether an error was found.

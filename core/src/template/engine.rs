@@ -39,9 +39,6 @@ impl Default for Renderer {
     }
 }
 
-/// The longest line of a template: the engine counts columns in 16 bits.
-const LINE_BYTES_MAX: usize = 65_000;
-
 impl Renderer {
     /// A renderer with the given limits.
     pub fn new(limits: Limits) -> Renderer {
@@ -268,15 +265,12 @@ impl Renderer {
     }
 
     fn check_size(&self, name: &str, text: &str) -> Result<(), RenderError> {
-        let message = if text.len() > self.limits.source_bytes {
-            let limit = self.limits.source_bytes;
-            format!("the template has {} bytes, more than the limit of {limit}", text.len())
-        } else if let Some(line) = text.split('\n').position(|line| line.len() > LINE_BYTES_MAX) {
-            let line = line + 1;
-            format!("line {line} of the template has more than {LINE_BYTES_MAX} bytes; break it")
-        } else {
+        if text.len() <= self.limits.source_bytes {
             return Ok(());
-        };
+        }
+        let limit = self.limits.source_bytes;
+        let message =
+            format!("the template has {} bytes, more than the limit of {limit}", text.len());
         Err(RenderError::whole(TemplateFault::Limit, name, message))
     }
 }

@@ -13,6 +13,11 @@ use minijinja::{Error, ErrorKind};
 
 /// Operators, attribute steps and the like allowed in one `{{ … }}` or `{% … %}`.
 const MAX_STEPS_PER_BLOCK: usize = 500;
+/// Brackets open at once, and blocks open at once: for each the engine's parser and compiler recurse,
+/// 20 KiB of stack deep where nothing is optimised.
+const MAX_NESTED: usize = 40;
+/// The longest line of a template: the engine counts columns in 16 bits.
+const LINE_BYTES_MAX: usize = 65_000;
 /// `{% elif %}` branches allowed in one template (the engine recurses once for each).
 const MAX_ELIFS: usize = 200;
 /// Methods that change a list or dict in place; only then do literals become changeable.
@@ -73,16 +78,34 @@ pub(crate) struct Parsed<'a> {
 
 /// Parses a template after checking its bounds; errors carry their place.
 pub(crate) fn parse_bounded<'a>(name: &'a str, text: &'a str) -> Result<Parsed<'a>, Error> {
-    let tokens = match tokenize(text, false, SyntaxConfig::default()).collect::<Result<Vec<_>, _>>()
-    {
-        Ok(tokens) => tokens,
-        // The parser reports the same fault with the template's name.
-        Err(error) => {
-            return Err(parse(text, name, SyntaxConfig::default()).err().unwrap_or(error));
+    if let Some(line) = long_line(text) {
+        let message = format!(
+            "line {line} of the template has more than {LINE_BYTES_MAX} bytes; break it into several"
+        );
+        return Err(Error::new(ErrorKind::OutOfFuel, message));
+    }
+    let mut tokens = Vec::new();
+    let mut unread = None;
+    for found in tokenize(text, false, SyntaxConfig::default()) {
+        match found {
+            Ok(token) => tokens.push(token),
+            Err(error) => {
+                unread = Some(error);
+                break;
+            }
         }
-    };
+    }
+    // Also before a fault, which the parser reports with the template's name: to get there it
+    // recurses over all that stands before it.
     check_bounds(&tokens)?;
-    Ok(Parsed { tree: parse(text, name, SyntaxConfig::default())?, tokens })
+    let tree = parse(text, name, SyntaxConfig::default())?;
+    unread.map_or(Ok(Parsed { tree, tokens }), Err)
+}
+
+/// The number of the first line that is too long for the engine.
+pub(crate) fn long_line(text: &str) -> Option<usize> {
+    let at = text.split('\n').position(|line| line.len() > LINE_BYTES_MAX)?;
+    Some(at + 1)
 }
 
 /// A template's text as the engine can read it, with every place where it was: `\r\n` is `\n` (as
@@ -93,7 +116,7 @@ pub(crate) fn readable(text: &str) -> Cow<'_, str> {
     } else {
         Cow::from(text)
     };
-    if !text.contains('+') {
+    if !text.contains('+') || long_line(&text).is_some() {
         return text;
     }
     let Some(signs) = plus_signs(&text) else { return text };
@@ -169,13 +192,23 @@ pub(crate) fn apply(text: &str, mut edits: Vec<Edit>) -> Rewritten {
 fn check_bounds(tokens: &[(Token<'_>, Span)]) -> Result<(), Error> {
     let mut steps = 0;
     let mut elifs = 0;
+    let mut brackets = 0_usize;
+    let mut blocks = 0_usize;
     let mut continues = false;
-    for (token, span) in tokens {
+    for (at, (token, span)) in tokens.iter().enumerate() {
         match token {
-            Token::VariableStart | Token::BlockStart => steps = 0,
+            Token::VariableStart | Token::BlockStart => (steps, brackets) = (0, 0),
             Token::Ident("elif") => elifs += 1,
             Token::BracketOpen | Token::ParenOpen if !continues => {}
             _ => steps += usize::from(is_step(token)),
+        }
+        match token {
+            Token::BracketOpen | Token::ParenOpen | Token::BraceOpen => brackets += 1,
+            Token::BracketClose | Token::ParenClose | Token::BraceClose => {
+                brackets = brackets.saturating_sub(1);
+            }
+            Token::BlockStart => blocks = blocks_after(blocks, &tokens[at + 1..]),
+            _ => {}
         }
         // A bracket after an operand is one more step; elsewhere it opens a literal.
         continues = matches!(
@@ -185,11 +218,34 @@ fn check_bounds(tokens: &[(Token<'_>, Span)]) -> Result<(), Error> {
         if steps > MAX_STEPS_PER_BLOCK {
             return Err(too_deep(*span, MAX_STEPS_PER_BLOCK, "operators in one expression"));
         }
+        if brackets > MAX_NESTED {
+            return Err(too_deep(*span, MAX_NESTED, "brackets inside each other"));
+        }
+        if blocks > MAX_NESTED {
+            return Err(too_deep(*span, MAX_NESTED, "blocks inside each other"));
+        }
         if elifs > MAX_ELIFS {
             return Err(too_deep(*span, MAX_ELIFS, "elif branches"));
         }
     }
     Ok(())
+}
+
+/// How many blocks are open behind a `{%`, of which `rest` is the inside and what follows.
+fn blocks_after(blocks: usize, rest: &[(Token<'_>, Span)]) -> usize {
+    let mut inside =
+        rest.iter().map(|(token, _)| token).take_while(|token| !matches!(token, Token::BlockEnd));
+    match inside.next() {
+        Some(Token::Ident(
+            "for" | "if" | "with" | "autoescape" | "filter" | "block" | "macro" | "call",
+        )) => blocks + 1,
+        // Without a value it is a block that ends with `endset`.
+        Some(Token::Ident("set")) if !inside.any(|token| matches!(token, Token::Assign)) => {
+            blocks + 1
+        }
+        Some(Token::Ident(word)) if word.starts_with("end") => blocks.saturating_sub(1),
+        _ => blocks,
+    }
 }
 
 fn is_step(token: &Token<'_>) -> bool {
@@ -218,7 +274,9 @@ fn too_deep(span: Span, limit: usize, what: &str) -> Error {
     let line = span.start_line;
     Error::new(
         ErrorKind::SyntaxError,
-        format!("line {line}: more than {limit} {what}; split it with {{% set %}}"),
+        format!(
+            "line {line}: more than {limit} {what}; split it with {{% set %}}, or compute the value in a task"
+        ),
     )
 }
 

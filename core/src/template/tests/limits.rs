@@ -59,6 +59,62 @@ fn depth_is_bounded() {
     assert!(Renderer::default().render("t", "{% include 'a' %}", &scope).is_err());
 }
 
+/// A template nested so many times, what it gives, and what nests in it.
+type Nested<'a> = (&'a dyn Fn(usize) -> String, &'a str, &'a str);
+
+/// What nests as deep as is allowed renders on the stack of an ordinary thread; one more is
+/// refused with what to do, also where the template is broken behind that.
+#[test]
+fn brackets_and_blocks_nest_forty_deep() {
+    let nested = |open: &str, inside: &str, close: &str, count: usize| {
+        format!("{}{inside}{}", open.repeat(count), close.repeat(count))
+    };
+    let expression = |open: &str, inside: &str, close: &str, count: usize| {
+        format!("{{{{ {} }}}}", nested(open, inside, close, count))
+    };
+    let table: [Nested<'_>; 7] = [
+        (&|count| expression("(", "1", ")", count), "1", "brackets"),
+        (&|count| expression("[", "1", "][0]", count), "1", "brackets"),
+        (&|count| expression("{'a': ", "1", "}['a']", count), "1", "brackets"),
+        (&|count| expression("params.get('m', ", "1", ")", count), "1", "brackets"),
+        (&|count| expression("(not ", "params.n", ")", count), "True", "brackets"),
+        (&|count| nested("{% if ds %}", "1", "{% endif %}", count), "1", "blocks"),
+        (&|count| nested("{% filter upper %}", "a", "{% endfilter %}", count), "A", "blocks"),
+    ];
+    for (template, expected, what) in table {
+        check(&template(40), expected);
+        check_error(&template(41), &format!("more than 40 {what} inside each other; split it"));
+        let broken = format!("{}{{{{ ' }}}}", template(41));
+        check_error(&broken, &format!("more than 40 {what} inside each other; split it"));
+    }
+    // Side by side they are no depth.
+    check(&"{% set a = (1) %}{% set b %}{% endset %}".repeat(60), "");
+    check(&format!("{{{{ 0{} }}}}", "+(1)".repeat(60)), "60");
+}
+
+/// Everything that makes the engine recurse, at its limit at once.
+#[test]
+fn the_limits_together_fit_on_the_stack() {
+    let inside = format!("{}ds", "not ".repeat(400));
+    let brackets = format!("{}{inside}{}", "[".repeat(40), "]".repeat(40));
+    let block = format!("{{{{ {brackets} | length }}}}");
+    let blocks = format!("{}{block}{}", "{% if ds %}".repeat(40), "{% endif %}".repeat(40));
+    check(&blocks, "1");
+    check_error(&format!("{{{{ ds {} ( }}}}", "- \n".repeat(33_000)), "operators");
+    check_error(&format!("{{{{ ds {} ' }}}}", "- \n".repeat(33_000)), "operators");
+}
+
+#[test]
+fn a_long_line_is_refused_wherever_it_stands() {
+    let long = "x".repeat(70_000);
+    check_error(&format!("{{{{ 1 + 1 }}}}\n{{{{ '{long} }}}}"), "line 2 of the template has more");
+    let files = [("a".to_string(), format!("{{{{ 1 + 1 }}}}{long}"))];
+    let scope = scope().with_files(Arc::new(files.into_iter().collect()));
+    let found = Renderer::default().render("t", "{% include 'a' %}", &scope);
+    let error = found.expect_err("a long line").to_string();
+    assert!(error.contains("line 1 of the template has more than 65000 bytes"), "{error}");
+}
+
 #[test]
 fn nested_values_cannot_be_grown_without_end() {
     for template in [
