@@ -12,6 +12,8 @@ import time
 import urllib.request
 from datetime import datetime
 
+import many_dags
+
 BINARY = sys.argv[1]
 STACK = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tests", "stack")
 CHAIN = 100
@@ -153,15 +155,15 @@ def main():
     limit = spawn_limit_ms()
     say("limit", "none", "spawn_sh_ms_p50", limit)
     measure("sqlite", None, limit)
+    many_dags.measure("sqlite", None, Millrace, say)
     folder = tempfile.mkdtemp(prefix="millrace-bench-db-")
     port = free_port()
     subprocess.run([f"{STACK}/mariadb.sh", "start", folder, str(port)], check=True)
     try:
-        subprocess.run(
-            ["mariadb", "--no-defaults", "-uroot", "-proot", "-h127.0.0.1", f"-P{port}", "-e", "CREATE DATABASE bench"],
-            check=True,
-        )
+        client = ["mariadb", "--no-defaults", "-uroot", "-proot", "-h127.0.0.1", f"-P{port}"]
+        subprocess.run([*client, "-e", "CREATE DATABASE bench; CREATE DATABASE many"], check=True)
         measure("mariadb", f"mysql://root:root@127.0.0.1:{port}/bench", limit)
+        many_dags.measure("mariadb", f"mysql://root:root@127.0.0.1:{port}/many", Millrace, say)
     finally:
         subprocess.run([f"{STACK}/mariadb.sh", "stop", folder], check=False)
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,6 +1,6 @@
 //! What reaches the scheduler's loop, and how it answers after the commit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use millrace_core::engine::{DagLoaded, Event, LengthWanted, RunWanted};
 use millrace_core::ids::{DagId, TaskId};
@@ -67,5 +67,5 @@ pub(crate) struct FolderUpdate {
     pub loaded: Vec<DagLoaded>,
     /// Every DAG that some file has, so that the others are known to be gone; only with the first
     /// update and when a file went.
-    pub present: Option<Vec<DagId>>,
+    pub present: Option<BTreeSet<DagId>>,
 }

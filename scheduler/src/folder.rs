@@ -1,16 +1,16 @@
 //! Keeps the engine's DAGs equal to the DAG folder.
 //!
 //! Sees changes by inotify and by a slow sweep, reads settled files beside the loop, records import
-//! errors, and sends the loop what it read. A broken file never takes away the version that was
+//! errors, and sends the loop what it read. A file whose writer has closed it is settled soon;
+//! others must stay the same for longer. A broken file never takes away the version that was
 //! good before.
 
 mod notify;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use millrace_core::dagfile::{Document, Known};
@@ -26,8 +26,9 @@ use crate::command::{Command, FolderUpdate};
 use crate::config::SchedulerConfig;
 use crate::disk::{DagFile, read_dag_file};
 use crate::term::Shared;
+use notify::Changes;
 pub(crate) use walk::dag_files;
-use walk::{Look, Patience, Stamp, Watcher};
+use walk::{Look, Patience, Stamp, Stamps, Watcher};
 
 /// A start does not wait longer for files that are being written: so many times `settle`.
 const FIRST_LOOKS_MAX: u32 = 6;
@@ -70,11 +71,12 @@ pub(crate) fn start(
 
 async fn run(shared: Arc<Shared>, leading: watch::Sender<bool>, begins: Arc<Notify>) {
     begins.notified().await;
-    let changed = Arc::new(Notify::new());
+    let changes = Arc::new(Changes::default());
     if shared.config.only.is_none() {
-        notify::watch(&shared.config.dags_folder, Arc::clone(&changed));
+        notify::watch(&shared.config.dags_folder, Arc::clone(&changes));
     }
-    let mut reader = Reader::default();
+    let quiet = quiet(&shared.config);
+    let mut reader = Reader { changes: Arc::clone(&changes), ..Reader::default() };
     let mut whole = true;
     loop {
         let config = shared.config.clone();
@@ -96,25 +98,29 @@ async fn run(shared: Arc<Shared>, leading: watch::Sender<bool>, begins: Arc<Noti
         if whole {
             leading.send_replace(true);
         }
-        let pause = if unsettled { shared.config.settle } else { shared.config.sweep };
+        let pause = if unsettled { quiet } else { shared.config.sweep };
         whole = tokio::select! {
             () = begins.notified() => true,
-            () = changed.notified() => false,
+            () = changes.next() => {
+                changes.calm(quiet, shared.config.settle).await;
+                false
+            }
             () = tokio::time::sleep(pause) => false,
         };
-        if !whole {
-            // Editors write several events for one save: let them come together.
-            tokio::time::sleep(shared.config.settle / 4).await;
-        }
     }
+}
+
+/// How long nothing may have happened to a file that its writer has closed.
+fn quiet(config: &SchedulerConfig) -> Duration {
+    config.settle / 4
 }
 
 /// Records import errors, then sends the loop what changed. False when the loop is gone.
 async fn publish(shared: &Shared, found: Found) -> bool {
-    for (file, errors) in &found.errors {
-        if let Err(error) = import_error::replace(&shared.store, file, errors).await {
-            tracing::warn!(%error, file, "import errors could not be recorded");
-        }
+    if !found.errors.is_empty()
+        && let Err(error) = import_error::replace(&shared.store, &found.errors).await
+    {
+        tracing::warn!(%error, "import errors could not be recorded");
     }
     if let Some(files) = &found.files
         && let Err(error) = import_error::keep_only(&shared.store, files).await
@@ -132,7 +138,7 @@ async fn publish(shared: &Shared, found: Found) -> bool {
 #[derive(Debug, Default)]
 struct Found {
     loaded: Vec<DagLoaded>,
-    present: Option<Vec<DagId>>,
+    present: Option<BTreeSet<DagId>>,
     errors: BTreeMap<String, Vec<ImportError>>,
     files: Option<Vec<String>>,
     unsettled: bool,
@@ -142,6 +148,7 @@ struct Found {
 #[derive(Default)]
 struct Reader {
     watcher: Watcher,
+    changes: Arc<Changes>,
     /// Whether the folder was looked at before.
     has_looked: bool,
     /// The good DAGs of every file.
@@ -157,19 +164,26 @@ impl Reader {
         let (root, only) = (&config.dags_folder, config.only.as_deref());
         let began = Instant::now();
         if self.has_looked {
-            let patience = Patience { settle: config.settle, now: began, first: None };
-            return self.watcher.look(root, only, Some(patience));
+            let closed = self.changes.closed(began, quiet(config));
+            let patience =
+                Patience { settle: config.settle, now: began, first: None, closed: &closed };
+            return self.watcher.look(root, only, Some(&patience));
         }
         self.has_looked = true;
         if only.is_some() {
             return self.watcher.look(root, only, None);
         }
+        let closed = BTreeSet::new();
         let mut looks = 0;
         loop {
             let wall = now.saturating_add(began.elapsed()).unwrap_or(now);
-            let patience =
-                Patience { settle: config.settle, now: Instant::now(), first: Some(wall) };
-            let look = self.watcher.look(root, only, Some(patience))?;
+            let patience = Patience {
+                settle: config.settle,
+                now: Instant::now(),
+                first: Some(wall),
+                closed: &closed,
+            };
+            let look = self.watcher.look(root, only, Some(&patience))?;
             looks += 1;
             if !look.unsettled || looks == FIRST_LOOKS_MAX {
                 return Ok(look);
@@ -181,7 +195,7 @@ impl Reader {
     /// Looks once; `whole` gives every DAG again, changed or not.
     fn look(&mut self, config: &SchedulerConfig, whole: bool, now: Timestamp) -> Found {
         let mut found = Found::default();
-        let look = match self.settled(config, now) {
+        let mut look = match self.settled(config, now) {
             Ok(look) => look,
             Err(error) => {
                 let folder = config.dags_folder.display();
@@ -198,9 +212,15 @@ impl Reader {
         }
         let mut changed = Vec::new();
         for file in look.settled {
-            let (dags, errors) = self.read(config, &file, now);
-            changed.extend(dags);
-            found.errors.insert(file, errors);
+            let seen = look.seen.remove(&file).unwrap_or_default();
+            match self.read(config, &file, seen, now) {
+                Some((dags, errors)) => {
+                    changed.extend(dags);
+                    found.errors.insert(file, errors);
+                }
+                // Somebody began to write again.
+                None => found.unsettled = true,
+            }
         }
         found.loaded = if whole {
             self.dags.values().flat_map(|dags| dags.values().cloned()).collect()
@@ -216,19 +236,23 @@ impl Reader {
         found
     }
 
-    /// Reads one file: its good DAGs and its errors.
+    /// Reads one file: its good DAGs and its errors. `None` when it is not any more, or does not
+    /// stay, as it was `seen`.
     fn read(
         &mut self,
         config: &SchedulerConfig,
         file: &str,
+        mut seen: Stamps,
         now: Timestamp,
-    ) -> (Vec<DagLoaded>, Vec<ImportError>) {
+    ) -> Option<(Vec<DagLoaded>, Vec<ImportError>)> {
         let path = config.dags_folder.join(file);
-        let own = Stamp::of(&path);
-        let read = read_dag_file(&path, file, &known(config));
-        let named: BTreeMap<PathBuf, _> =
-            read.paths.iter().map(|path| (path.clone(), Stamp::of(path))).collect();
-        self.watcher.has_read(&config.dags_folder, file, named, own);
+        let read = || read_dag_file(&path, file, &known(config));
+        let read = if config.only.is_some() { read() } else { unchanged(&seen, read)? };
+        seen.retain(|known, _| *known == path || read.paths.contains(known));
+        for named in &read.paths {
+            seen.entry(named.clone()).or_insert_with(|| Stamp::of(named));
+        }
+        self.watcher.has_read(file, seen);
         let mut errors = Vec::new();
         let mut loaded = BTreeMap::new();
         let mut kept = BTreeSet::new();
@@ -258,8 +282,19 @@ impl Reader {
         }
         self.owners.extend(loaded.keys().map(|dag_id| (dag_id.clone(), file.to_owned())));
         self.dags.insert(file.to_owned(), loaded);
-        (fresh, errors)
+        Some((fresh, errors))
     }
+}
+
+/// What `read` gives, if all paths are before and after as they were `seen`: a version is never half
+/// of one text and half of another.
+fn unchanged<T>(seen: &Stamps, read: impl FnOnce() -> T) -> Option<T> {
+    let is_same = || seen.iter().all(|(path, stamp)| Stamp::of(path) == *stamp);
+    if !is_same() {
+        return None;
+    }
+    let found = read();
+    is_same().then_some(found)
 }
 
 fn good(
@@ -310,5 +345,26 @@ fn row(diagnostic: &Diagnostic, at: Timestamp) -> ImportError {
         message: format!("{}{help}", diagnostic.message),
         report: diagnostic.render(Paint::Plain),
         at,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_while_it_is_read_is_not_taken() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.yaml");
+        let write = |text: &str| std::fs::write(&path, text).expect("written");
+        write("dag_id: a");
+        let seen = || Stamps::from([(path.clone(), Stamp::of(&path))]);
+        let before = seen();
+        assert_eq!(unchanged(&before, || 1), Some(1));
+        assert_eq!(unchanged(&before, || write("dag_id: a\ntasks: {}")), None, "during");
+        assert_eq!(unchanged(&before, || panic!("it is not read")), None::<()>, "before");
+        let remove = || std::fs::remove_file(&path).expect("removed");
+        assert_eq!(unchanged(&seen(), remove), None, "gone");
+        assert_eq!(unchanged(&seen(), || 2), Some(2), "what is not there has an error");
     }
 }

@@ -1,5 +1,7 @@
 //! The table `import_error`: what is wrong in DAG files. The rows of a file are replaced together.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 
 use crate::db::{Arg, Reader, Sql, StoreError};
@@ -55,38 +57,50 @@ fn read(reader: &mut Reader<'_>) -> Result<ImportError, StoreError> {
     })
 }
 
-/// Makes these the errors of a file; none when it is good or gone. `file` of the rows is ignored.
-pub async fn replace(store: &Store, file: &str, errors: &[ImportError]) -> Result<(), StoreError> {
+/// Makes these the errors of files, by file; none when one is good or gone. `file` of the rows is
+/// ignored. A thousand files without errors, before and now, are one query.
+pub async fn replace(
+    store: &Store,
+    errors: &BTreeMap<String, Vec<ImportError>>,
+) -> Result<(), StoreError> {
+    let before = files(store).await?;
+    let is_change =
+        |file: &String, errors: &[ImportError]| !errors.is_empty() || before.contains(file);
+    if !errors.iter().any(|(file, errors)| is_change(file, errors)) {
+        return Ok(());
+    }
     let mut tx = store.db.begin().await?;
-    let sql = Sql::new(
-        "-- import_error::delete
+    for (file, errors) in errors.iter().filter(|(file, errors)| is_change(file, errors)) {
+        let sql = Sql::new(
+            "-- import_error::delete
 DELETE FROM import_error WHERE file = ?",
-    );
-    tx.exec(sql.bind(file)).await?;
-    for piece in pieces(errors) {
-        let rows = piece.iter().map(|row| {
-            let mut values = args(row);
-            values[0] = file.into();
-            values
-        });
-        tx.exec(TABLE.insert("import_error::insert", rows.collect())).await?;
+        );
+        tx.exec(sql.bind(file)).await?;
+        for piece in pieces(errors) {
+            let rows = piece.iter().map(|row| {
+                let mut values = args(row);
+                values[0] = file.into();
+                values
+            });
+            tx.exec(TABLE.insert("import_error::insert", rows.collect())).await?;
+        }
     }
     tx.commit().await
 }
 
 /// Drops the errors of all files but these: for the start, when files may have gone meanwhile.
-pub async fn keep_only(store: &Store, files: &[String]) -> Result<(), StoreError> {
+pub async fn keep_only(store: &Store, kept: &[String]) -> Result<(), StoreError> {
+    let gone = files(store).await?.into_iter().filter(|file| !kept.contains(file));
+    replace(store, &gone.map(|file| (file, Vec::new())).collect()).await
+}
+
+/// The files that have errors.
+async fn files(store: &Store) -> Result<BTreeSet<String>, StoreError> {
     let sql = Sql::new(
         "-- import_error::files
 SELECT DISTINCT file FROM import_error",
     );
-    for row in store.db.rows(sql).await? {
-        let file = row.reader().text()?;
-        if !files.contains(&file) {
-            replace(store, &file, &[]).await?;
-        }
-    }
-    Ok(())
+    store.db.rows(sql).await?.iter().map(|row| row.reader().text()).collect()
 }
 
 /// A page of errors, by file and line; with a pattern those whose file has this text.

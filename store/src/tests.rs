@@ -372,11 +372,17 @@ async fn small_tables(Fixture { store, .. }: Fixture) {
         report: "…".to_owned(),
         at: at(1),
     };
-    import_error::replace(&store, "a.yaml", &[error("a.yaml", 3), error("a.yaml", 9)])
-        .await
-        .unwrap();
-    import_error::replace(&store, "b.yaml", &[error("b.yaml", 1)]).await.unwrap();
-    import_error::replace(&store, "a.yaml", &[error("a.yaml", 4)]).await.unwrap();
+    let errors = |file: &str, lines: &[u32]| {
+        (file.to_owned(), lines.iter().map(|line| error(file, *line)).collect())
+    };
+    for found in [
+        vec![errors("a.yaml", &[3, 9]), errors("c.yaml", &[2]), errors("good.yaml", &[])],
+        vec![errors("b.yaml", &[1])],
+        vec![errors("a.yaml", &[4]), errors("c.yaml", &[]), errors("good.yaml", &[])],
+    ] {
+        import_error::replace(&store, &found.into_iter().collect()).await.unwrap();
+    }
+    assert_eq!(import_error::list(&store, None, ALL).await.unwrap().total, 2);
     let page = import_error::list(&store, Some("a.y"), ALL).await.unwrap();
     assert_eq!((page.total, page.rows[0].line), (1, Some(4)));
     let found = import_error::get(&store, page.rows[0].id).await.unwrap();

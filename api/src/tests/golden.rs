@@ -92,9 +92,8 @@ async fn prepared() -> Server {
         report: "broken.yaml:1:1: it is broken".to_owned(),
         at: crate::app::Clock::now(&*server.clock),
     };
-    millrace_store::import_error::replace(&server.store, "broken.yaml", &[error])
-        .await
-        .expect("an import error");
+    let errors = [("broken.yaml".to_owned(), vec![error])].into();
+    millrace_store::import_error::replace(&server.store, &errors).await.expect("an import error");
     server
 }
 

@@ -63,6 +63,9 @@ pub(crate) fn collect(
 /// The most files of one task, with those that they include.
 const FILES_MAX: usize = 200;
 
+/// A tag that names a file does so within so many bytes: the longest path, and its words.
+const TAG_BYTES_MAX: usize = 4_500;
+
 /// Whether a name can only mean a file below the folder; links are looked at by who reads it.
 fn stays_inside(name: &str) -> bool {
     !name.starts_with('/') && name.split('/').all(|part| part != "..")
@@ -74,8 +77,10 @@ fn included(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut rest = text;
     while let Some(start) = rest.find("{%") {
+        // Not to the end of the tag: without one every tag would be as long as the rest.
         rest = &rest[start + 2..];
-        let tag = rest.split("%}").next().unwrap_or_default();
+        let tag = &rest[..rest.floor_char_boundary(TAG_BYTES_MAX)];
+        let tag = tag.split("%}").next().unwrap_or_default();
         let tag = tag.trim_start_matches(['-', '+']).trim_start();
         let Some((word, argument)) = tag.split_once(char::is_whitespace) else { continue };
         if !matches!(word, "include" | "extends" | "import" | "from") {

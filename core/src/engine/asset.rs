@@ -174,6 +174,9 @@ impl Engine {
             self.asset_of(step, asset, true);
         }
         self.refer_to_assets(step, dag_id);
+        if words.is_empty() {
+            return;
+        }
         let others: Vec<DagId> = self
             .dags
             .values()

@@ -11,6 +11,7 @@ use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Environment, Error, State, Value};
 
 use super::args::{Args, Given};
+use super::growth::bounded;
 use super::object::Temporal;
 use super::python_text;
 use super::temporal::moment::Moment;
@@ -33,7 +34,10 @@ pub(crate) fn register(env: &mut Environment<'_>) {
     env.add_filter("to_datetime", to_datetime);
     env.add_filter("fromjson", from_json_text);
     env.add_filter("tojson", to_json_text);
-    env.add_filter("shellquote", |value: Value| super::shell::quote_text(&value.to_string()));
+    env.add_filter("shellquote", |value: Value| -> Result<String, Error> {
+        bounded(&value)?;
+        Ok(super::shell::quote_text(&value.to_string()))
+    });
     // Outside a shell text there is nothing to leave unquoted.
     env.add_filter("unquoted", |value: Value| value);
     env.add_filter("format", formatted);
@@ -125,6 +129,8 @@ fn to_json_text(value: Value, indent: Option<usize>, named: Kwargs) -> Result<Va
         let kind = super::ops::type_name(&value);
         return Err(fault(format!("filter \"tojson\" cannot write a value of type {kind}")));
     }
+    // Quotes double with each time.
+    bounded(&value)?;
     let json = to_json(&value)?;
     let indent = match indent {
         Some(indent) => Some(indent),

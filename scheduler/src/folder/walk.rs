@@ -47,19 +47,22 @@ impl Stamp {
     }
 }
 
+/// Paths as they were seen.
+pub(crate) type Stamps = BTreeMap<PathBuf, Option<Stamp>>;
+
 /// The state between two looks.
 #[derive(Debug, Default)]
 pub(crate) struct Watcher {
     /// What was last read, by path below the root: its own stamp and those of the files it names.
-    read: BTreeMap<String, BTreeMap<PathBuf, Option<Stamp>>>,
+    read: BTreeMap<String, Stamps>,
     /// What the last look saw of files that differ from `read`, and when that was first seen.
     /// Looks come as often as events do: their number says nothing about whether a writer is done.
     unsettled: BTreeMap<String, (Vec<Option<Stamp>>, Instant)>,
 }
 
 /// How a look judges whether a file is whole.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
+#[derive(Debug)]
+pub(crate) struct Patience<'a> {
     /// How long a changed file must have stayed the same.
     pub settle: Duration,
     /// The time of the look, on this machine's own clock that is never set.
@@ -67,6 +70,8 @@ pub(crate) struct Patience {
     /// The wall clock, at a first look: what was last written before that is taken at once, since
     /// nobody is served by a start that waits. A wrong clock makes it wait, or trust too early.
     pub first: Option<Timestamp>,
+    /// The files whose writers have closed them a while ago: they need no further time.
+    pub closed: &'a BTreeSet<PathBuf>,
 }
 
 /// What one look found.
@@ -74,6 +79,9 @@ pub(crate) struct Patience {
 pub(crate) struct Look {
     /// Files to read, by path below the root.
     pub settled: Vec<String>,
+    /// The stamps of those files and of what they named when they were last read, by the same
+    /// names.
+    pub seen: BTreeMap<String, Stamps>,
     /// Files that were there and are gone.
     pub gone: Vec<String>,
     /// Whether some file changed and has not settled: look again soon.
@@ -87,7 +95,7 @@ impl Watcher {
         &mut self,
         root: &Path,
         only: Option<&str>,
-        patience: Option<Patience>,
+        patience: Option<&Patience<'_>>,
     ) -> std::io::Result<Look> {
         let found = match only {
             Some(name) => BTreeSet::from([name.to_owned()]),
@@ -99,8 +107,11 @@ impl Watcher {
             let before = self.read.get(name).map(|stamps| stamps.values().copied().collect());
             if before.as_ref() == Some(&now) {
                 self.unsettled.remove(name);
-            } else if self.is_settled(name, now, patience) {
+            } else if self.is_settled(root, name, &now, patience) {
                 self.unsettled.remove(name);
+                let paths = self.read.get(name).map(|stamps| stamps.keys().cloned().collect());
+                let paths: Vec<PathBuf> = paths.unwrap_or_else(|| vec![root.join(name)]);
+                look.seen.insert(name.clone(), paths.into_iter().zip(now).collect());
                 look.settled.push(name.clone());
             } else {
                 look.unsettled = true;
@@ -114,25 +125,46 @@ impl Watcher {
         Ok(look)
     }
 
-    /// Whether a changed file has stayed as it is now for long enough; else this is remembered.
+    /// Whether a changed file is whole, by its writer or by time; else this is remembered.
     fn is_settled(
         &mut self,
+        root: &Path,
         name: &str,
-        seen: Vec<Option<Stamp>>,
-        patience: Option<Patience>,
+        seen: &[Option<Stamp>],
+        patience: Option<&Patience<'_>>,
     ) -> bool {
-        let Some(Patience { settle, now, first }) = patience else { return true };
-        if first.is_some_and(|wall| seen.iter().flatten().all(|stamp| stamp.is_older(wall, settle)))
-        {
+        let Some(Patience { settle, now, first, closed }) = patience else { return true };
+        let is_old = |stamp: &Stamp| first.is_some_and(|wall| stamp.is_older(wall, *settle));
+        if first.is_some() && seen.iter().flatten().all(is_old) {
+            return true;
+        }
+        if self.is_closed(root, name, seen, closed) {
             return true;
         }
         match self.unsettled.get(name) {
-            Some((before, since)) if *before == seen => now.duration_since(*since) >= settle,
+            Some((before, since)) if before == seen => now.duration_since(*since) >= *settle,
             _ => {
-                self.unsettled.insert(name.to_owned(), (seen, now));
+                self.unsettled.insert(name.to_owned(), (seen.to_vec(), *now));
                 settle.is_zero()
             }
         }
+    }
+
+    /// Whether all that changed of a file, and of what it names, is there and was closed.
+    fn is_closed(
+        &self,
+        root: &Path,
+        name: &str,
+        seen: &[Option<Stamp>],
+        closed: &BTreeSet<PathBuf>,
+    ) -> bool {
+        if closed.is_empty() {
+            return false;
+        }
+        let Some(read) = self.read.get(name) else { return closed.contains(&root.join(name)) };
+        read.iter()
+            .zip(seen)
+            .all(|((path, before), now)| before == now || (now.is_some() && closed.contains(path)))
     }
 
     /// The stamps of a file and of what it named when it was last read, in a fixed order.
@@ -143,16 +175,8 @@ impl Watcher {
         }
     }
 
-    /// Notes that a file was read as it was at `own`, together with the files that it names.
-    pub(crate) fn has_read(
-        &mut self,
-        root: &Path,
-        name: &str,
-        named: BTreeMap<PathBuf, Option<Stamp>>,
-        own: Option<Stamp>,
-    ) {
-        let mut stamps = named;
-        stamps.insert(root.join(name), own);
+    /// Notes that a file was read when it, and the files that it names, were as the stamps say.
+    pub(crate) fn has_read(&mut self, name: &str, stamps: Stamps) {
         self.read.insert(name.to_owned(), stamps);
     }
 }
@@ -228,6 +252,10 @@ mod tests {
         std::fs::write(path, text).expect("a file");
     }
 
+    fn stamps(paths: &[&PathBuf]) -> Stamps {
+        paths.iter().map(|path| ((*path).clone(), Stamp::of(path))).collect()
+    }
+
     #[test]
     fn links_are_followed_and_loops_end() {
         let outside = tempfile::tempdir().expect("a folder");
@@ -247,8 +275,42 @@ mod tests {
     /// Looks at `root`, so many milliseconds after the start.
     fn look(watcher: &mut Watcher, root: &Path, start: Instant, millis: u64) -> Look {
         let now = start + Duration::from_millis(millis);
-        let patience = Patience { settle: Duration::from_millis(200), now, first: None };
-        watcher.look(root, None, Some(patience)).expect("a look")
+        let closed = BTreeSet::new();
+        let settle = Duration::from_millis(200);
+        let patience = Patience { settle, now, first: None, closed: &closed };
+        watcher.look(root, None, Some(&patience)).expect("a look")
+    }
+
+    #[test]
+    fn what_its_writer_has_closed_needs_no_further_time() {
+        let root = tempfile::tempdir().expect("a folder");
+        let root = root.path();
+        let (own, named) = (root.join("a.yaml"), root.join("sql/q.txt"));
+        let check = |text: &str, sql: &str, closed: &[&PathBuf], expected: &[&str]| {
+            let mut watcher = Watcher::default();
+            write(root, "a.yaml", "dag_id: a");
+            write(root, "sql/q.txt", "select 1");
+            watcher.has_read("a.yaml", stamps(&[&own, &named]));
+            write(root, "a.yaml", text);
+            write(root, "sql/q.txt", sql);
+            let closed: BTreeSet<PathBuf> = closed.iter().map(|path| (*path).clone()).collect();
+            let (settle, now) = (Duration::from_millis(200), Instant::now());
+            let patience = Patience { settle, now, first: None, closed: &closed };
+            let look = watcher.look(root, None, Some(&patience)).expect("a look");
+            assert_eq!(look.settled, expected, "{text} {sql} {closed:?}");
+            assert_eq!(look.unsettled, expected.is_empty(), "{text} {sql} {closed:?}");
+            assert!(look.seen.values().all(|seen| *seen == stamps(&[&own, &named])), "{look:?}");
+        };
+        check("dag_id: a\n# 2", "select 1, 2", &[&own, &named], &["a.yaml"]);
+        check("dag_id: a\n# 2", "select 1, 2", &[&own], &[]);
+        check("dag_id: a\n# 2", "select 1, 2", &[&named], &[]);
+        check("dag_id: a\n# 2", "select 1, 2", &[], &[]);
+        let mut watcher = Watcher::default();
+        let closed = BTreeSet::from([own.clone()]);
+        let (settle, now) = (Duration::from_millis(200), Instant::now());
+        let patience = Patience { settle, now, first: None, closed: &closed };
+        let look = watcher.look(root, None, Some(&patience)).expect("a look");
+        assert_eq!(look.settled, ["a.yaml"], "a new file");
     }
 
     #[test]
@@ -267,7 +329,7 @@ mod tests {
         assert!(seen.settled.is_empty() && seen.unsettled, "it grew: {seen:?}");
         assert!(look(&mut watcher, root, start, 400).unsettled);
         assert_eq!(look(&mut watcher, root, start, 410).settled, ["a.yaml"]);
-        watcher.has_read(root, "a.yaml", BTreeMap::new(), Stamp::of(&root.join("a.yaml")));
+        watcher.has_read("a.yaml", stamps(&[&root.join("a.yaml")]));
         let seen = look(&mut watcher, root, start, 420);
         assert!(seen.settled.is_empty() && !seen.unsettled && seen.gone.is_empty(), "{seen:?}");
         std::fs::remove_file(root.join("a.yaml")).expect("removed");
@@ -283,8 +345,10 @@ mod tests {
             let written = Timestamp::from_nanosecond(stamp.modified_nanos).expect("an instant");
             let wall = written + jiff::SignedDuration::from_millis(age_millis);
             let settle = Duration::from_millis(200);
-            let patience = Patience { settle, now: Instant::now(), first: Some(wall) };
-            let look = Watcher::default().look(root.path(), None, Some(patience)).expect("a look");
+            let closed = BTreeSet::new();
+            let patience =
+                Patience { settle, now: Instant::now(), first: Some(wall), closed: &closed };
+            let look = Watcher::default().look(root.path(), None, Some(&patience)).expect("a look");
             assert_eq!(look.settled, expected, "{age_millis}");
             assert_eq!(look.unsettled, expected.is_empty(), "{age_millis}");
         };
@@ -310,8 +374,7 @@ mod tests {
         let mut watcher = Watcher::default();
         let start = Instant::now();
         let named = root.join("sql/q.txt");
-        let stamps = BTreeMap::from([(named.clone(), Stamp::of(&named))]);
-        watcher.has_read(root, "a.yaml", stamps, Stamp::of(&root.join("a.yaml")));
+        watcher.has_read("a.yaml", stamps(&[&root.join("a.yaml"), &named]));
         assert!(!look(&mut watcher, root, start, 0).unsettled);
         write(root, "sql/q.txt", "select 1, 2");
         assert!(look(&mut watcher, root, start, 10).unsettled);

@@ -163,6 +163,13 @@ fn values_cannot_grow_faster_than_the_template() {
     );
 }
 
+/// Quotes of quotes double with each step.
+#[test]
+fn quoting_again_and_again_is_bounded() {
+    check_error(&format!("{{{{ 'a\"b' {} }}}}", "| tojson".repeat(45)), "cannot be combined");
+    check_error(&format!("{{{{ 'a\\'b' {} }}}}", "| shellquote".repeat(45)), "cannot be combined");
+}
+
 #[test]
 fn ordinary_big_templates_are_within_the_limits() {
     check("{% for i in range(2000) %}{{ i }}{% endfor %}{{ ds }}"[..].trim(), &{
