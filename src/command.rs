@@ -22,6 +22,7 @@ mod pause;
 mod pools;
 mod render;
 mod render_diff;
+mod render_show;
 mod rendering;
 mod roles;
 mod run;

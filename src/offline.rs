@@ -58,7 +58,7 @@ impl Offline {
     }
 
     /// How much a task gave to be mapped over.
-    fn length(&self, task_id: &str) -> Option<Length> {
+    pub(crate) fn length(&self, task_id: &str) -> Option<Length> {
         self.xcoms.get(task_id).map(|value| Given(&[(-1, value)]).length())
     }
 

@@ -12,7 +12,7 @@ mod params;
 mod rendered;
 mod whoami;
 
-pub(crate) use explain::{ReasonShape, reasons};
+pub(crate) use explain::explanation;
 
 use crate::routes::Routes;
 

@@ -16,10 +16,12 @@ mod why;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::asset::AssetRef;
 use crate::connection::Connection;
 use crate::dagfile::Place;
 use crate::ids::TaskId;
@@ -43,10 +45,37 @@ pub struct Case {
     pub variables: BTreeMap<String, String>,
     /// Connections by id; any other is unknown to the case.
     pub connections: BTreeMap<String, Connection>,
-    /// What tasks give, by task; any other task succeeds and gives nothing.
-    pub stubs: BTreeMap<TaskId, Stub>,
+    /// The events that start the run, by asset; then it is one that assets started.
+    pub assets: Vec<(AssetRef, Map<String, Value>)>,
+    /// What tasks give, or single items of mapped ones; any other task succeeds and gives nothing.
+    pub stubs: BTreeMap<Target, Stub>,
     /// What must come of it.
     pub expect: Expect,
+}
+
+/// A task, or one item of a mapped one: `train`, `train[2]`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Target {
+    /// The task.
+    pub task_id: TaskId,
+    /// The item; the task as a whole when absent.
+    pub map_index: Option<u32>,
+}
+
+impl Target {
+    /// A task as a whole.
+    pub fn whole(task_id: TaskId) -> Self {
+        Self { task_id, map_index: None }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.map_index {
+            Some(index) => write!(f, "{}[{index}]", self.task_id),
+            None => write!(f, "{}", self.task_id),
+        }
+    }
 }
 
 /// What a task gives instead of running.
@@ -95,14 +124,16 @@ pub enum Ending {
 /// What must come of a case. Each has its place for the message.
 #[derive(Debug, Clone, Default)]
 pub struct Expect {
-    /// The state of tasks.
-    pub tasks: Vec<(TaskId, Wanted, Place)>,
+    /// The state of tasks, or of single items.
+    pub tasks: Vec<(Target, Wanted, Place)>,
+    /// How many items mapped tasks have.
+    pub counts: Vec<(TaskId, u32, Place)>,
     /// The state of the run.
     pub run: Option<(RunState, Place)>,
     /// Rendered texts: task, key, value.
-    pub rendered: Vec<(TaskId, String, Value, Place)>,
+    pub rendered: Vec<(Target, String, Value, Place)>,
     /// Results of tasks.
-    pub xcoms: Vec<(TaskId, Value, Place)>,
+    pub xcoms: Vec<(Target, Value, Place)>,
 }
 
 /// The state that a task must end in.

@@ -37,6 +37,7 @@ mod explain;
 mod explain_dag;
 mod explain_date;
 mod explain_wait;
+mod explanation;
 mod fold;
 mod ideal;
 mod lane;
@@ -73,6 +74,7 @@ pub use event::{
 };
 pub use explain::{Reason, Workers};
 pub use explain_date::{DateQuestion, KnownDag, explain_date};
+pub use explanation::{Explanation, SeenWorker, Surroundings};
 pub use fold::{FoldedStates, fold};
 pub use mark::{MarkPlan, plan_mark};
 pub use run::SCHEDULER;

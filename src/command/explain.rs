@@ -6,23 +6,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use clap::Args;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use millrace_core::dag::Dag;
 use millrace_core::dagfile::read_version;
-use millrace_core::engine::{Engine, EngineConfig, Reason, Workers, explain_deadlines};
+use millrace_core::engine::{Engine, EngineConfig, Explanation, Surroundings};
 use millrace_core::ids::DagId;
-use millrace_core::record::{RunRow, TiRow, VersionKey};
+use millrace_core::record::VersionKey;
+use millrace_core::time::rest;
 use millrace_store::{Store, worker};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::one_run::OneRun;
 use crate::failure::Failure;
 use crate::local::{self, fault};
 use crate::output::{Format, Output, print};
 use crate::settings::Settings;
-
-/// A worker that was not seen for so long does not count; it is noted every 30 s.
-const WORKER_SEEN: SignedDuration = SignedDuration::from_secs(90);
 
 /// In place of a run: the one that there is not yet.
 const NEXT: &str = "next";
@@ -83,14 +81,28 @@ impl Explain {
         };
         let now = local::now();
         let engine = engine(settings, &store, now).await?;
-        let reasons = match &ti {
-            Some(ti) => {
-                let workers = workers(&store, &ti.queue, now).await?;
-                engine.explain(ti.id, workers, now)
-            }
-            None => engine.explain_run(run.id, now),
+        let queue = ti.as_ref().map(|ti| ti.queue.as_str()).unwrap_or_default();
+        let around = Surroundings {
+            engine: Some(&engine),
+            workers: worker::serving(&store, queue, now).await.map_err(fault)?,
+            is_led: store.is_led().await.map_err(fault)?,
+            now,
         };
-        self.show(&run, ti.as_ref(), reasons)
+        let (what, found) = match &ti {
+            Some(ti) => (format!("task {}", ti.task_id), Explanation::of_ti(&run, ti, &around)),
+            None => (format!("dag run {}", run.run_id), Explanation::of_run(&run, &around)),
+        };
+        if self.format.output == Output::Json {
+            return self.format.record(&json!({
+                "dag_id": run.dag_id,
+                "run_id": run.run_id,
+                "task_id": ti.map(|ti| ti.task_id),
+                "state": found.state,
+                "since": found.since.map(rest),
+                "reasons": found.reasons,
+            }));
+        }
+        print(&found.text(&what, now))
     }
 
     /// Says what the next run waits for.
@@ -110,44 +122,6 @@ impl Explain {
         }
         Ok(())
     }
-
-    fn show(
-        &self,
-        run: &RunRow,
-        ti: Option<&TiRow>,
-        reasons: Option<Vec<Reason>>,
-    ) -> Result<(), Failure> {
-        let (what, state, reason) = match ti {
-            Some(ti) => (format!("task {}", ti.task_id), ti.state.to_string(), &ti.reason),
-            None => (format!("dag run {}", run.run_id), run.state.to_string(), &run.reason),
-        };
-        let shape = |r: &Reason| json!({ "code": r.code, "text": r.text, "operands": r.operands });
-        let now = local::now();
-        // A run that ended is in no engine; its rows say why.
-        let reasons: Vec<Value> = if let Some(reasons) = reasons {
-            reasons.iter().map(shape).collect()
-        } else {
-            let text = reason.clone().unwrap_or_else(|| format!("it is {state}"));
-            let ended = json!({ "code": state, "text": text, "operands": {} });
-            let deadlines = if ti.is_none() { explain_deadlines(run, now) } else { Vec::new() };
-            std::iter::once(ended).chain(deadlines.iter().map(shape)).collect()
-        };
-        if self.format.output == Output::Json {
-            return self.format.record(&json!({
-                "dag_id": run.dag_id,
-                "run_id": run.run_id,
-                "task_id": ti.map(|ti| &ti.task_id),
-                "state": state,
-                "reasons": reasons,
-            }));
-        }
-        let state = if state == "no_status" { "not scheduled yet" } else { &state };
-        print(&format!("{what} is {}", state.replace('_', " ")))?;
-        for reason in &reasons {
-            print(&format!("  - {}", reason["text"].as_str().unwrap_or_default()))?;
-        }
-        Ok(())
-    }
 }
 
 /// The engine as a scheduler would make it now.
@@ -161,17 +135,4 @@ async fn engine(settings: &Settings, store: &Store, now: Timestamp) -> Result<En
         .filter_map(|version| Some((version.id, read_version(version, &known).ok()?)))
         .collect();
     Ok(Engine::restore(EngineConfig::default(), snapshot, dags, now).0)
-}
-
-/// The workers that serve a queue, as they were last seen.
-async fn workers(store: &Store, queue: &str, now: Timestamp) -> Result<Workers, Failure> {
-    let mut found = Workers { serving: 0, free_slots: 0 };
-    for worker in worker::list(store).await.map_err(fault)? {
-        let is_seen = now.duration_since(worker.last_seen_at) < WORKER_SEEN;
-        if is_seen && worker.queues.iter().any(|served| served == queue) {
-            found.serving += 1;
-            found.free_slots += worker.slots.saturating_sub(worker.running);
-        }
-    }
-    Ok(found)
 }

@@ -13,11 +13,11 @@ use millrace_core::state::RunState;
 use millrace_store::dag_run::{RunFilter, RunOrder};
 use millrace_store::page::{Direction, Page, Paging};
 use millrace_store::{Store, dag_run, dag_version};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use crate::local::{self, fault};
-use crate::output::{Format, Output, print};
+use crate::output::{Format, Output, print, print_json};
 use crate::settings::Settings;
 
 /// The most runs of one day that are shown.
@@ -31,15 +31,26 @@ pub(crate) async fn explain(
     format: Format,
 ) -> Result<(), Failure> {
     let path = Path::new(name);
-    if path.is_file() {
+    let is_named_so = path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
+    if path.is_file() || is_named_so {
+        let mut found = Vec::new();
         for dag in super::one_dag::read(settings, path, None)? {
             let zone = settings.zones()?.zone(&dag.timezone).map_err(local::fault)?;
             let (from, to) = stretch(date, &zone)?;
             let now = local::now();
             let question = DateQuestion { dag: &dag, zone: &zone, from, to, now, known: None };
-            show(&dag, date, &explain_date(&question), format)?;
+            let reasons = explain_date(&question);
+            match format.output {
+                Output::Table => show(&dag, date, &reasons, format)?,
+                Output::Json => found.push(answer(&dag, date, &reasons)),
+            }
         }
-        return Ok(());
+        return match (format.output, found.as_slice()) {
+            (Output::Table, _) => Ok(()),
+            // Several DAGs of one file are one document too.
+            (Output::Json, [one]) => print_json(one),
+            (Output::Json, _) => print_json(&Value::Array(found)),
+        };
     }
     let dag_id = DagId::new(name).map_err(|error| {
         Failure::usage(format!("there is no file \"{name}\", and as a DAG's name: {error}"))
@@ -74,9 +85,13 @@ fn stretch(date: &str, zone: &TimeZone) -> Result<(Timestamp, Timestamp), Failur
     }
 }
 
+fn answer(dag: &Dag, date: &str, reasons: &[Reason]) -> Value {
+    json!({ "dag_id": dag.dag_id, "date": date, "reasons": reasons })
+}
+
 fn show(dag: &Dag, date: &str, reasons: &[Reason], format: Format) -> Result<(), Failure> {
     if format.output == Output::Json {
-        return format.record(&json!({ "dag_id": dag.dag_id, "date": date, "reasons": reasons }));
+        return format.record(&answer(dag, date, reasons));
     }
     print(&format!("{} on {date}", dag.dag_id))?;
     for reason in reasons {

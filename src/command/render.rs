@@ -1,20 +1,19 @@
 //! `millrace render`: every template of a DAG as it would be for a date.
 
-use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
 use jiff::Timestamp;
 use millrace_core::dag::Dag;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::render_diff::{self, Given};
-use super::rendering::{Rendering, TaskResult};
+use super::render_show;
+use super::rendering::{Rendering, Shown, Wanted};
 use crate::failure::Failure;
 use crate::local;
 use crate::offline::Offline;
-use crate::output::{Format, Output, print, print_json};
+use crate::output::{Format, Output, print_json};
 use crate::settings::{Settings, environment};
 
 /// The most dates of one range.
@@ -27,7 +26,11 @@ const DATES_MAX: usize = 1_000;
   millrace render dags/daily_report.yaml --date 2025-08-21T21:24:23Z --task extract
   millrace render dags/daily_report.yaml --range 2025-03-25..2025-04-02 --task extract
   millrace render dags/report.yaml --range 2025-08-20..2025-08-22 --diff HEAD~1
-  millrace render dags/report.yaml --date 2025-08-22 --var region=kr --xcom 'train={\"accuracy\": 0.9}'")]
+  millrace render dags/report.yaml --date 2025-08-22 --var region=kr --xcom 'train={\"accuracy\": 0.9}'
+  millrace render dags/sweep.yaml --task train --xcom 'rates=[0.1, 0.2]'      every item of a mapped task
+  millrace render dags/sweep.yaml --task train --map-index 3
+
+The exit code is 1 when a template is wrong, 2 when the file, a task or a date is not there.")]
 pub(crate) struct Render {
     /// The DAG file
     #[arg(value_name = "FILE")]
@@ -52,6 +55,10 @@ pub(crate) struct Render {
     /// Only this task; repeat it for several
     #[arg(long = "task", short, value_name = "TASK")]
     tasks: Vec<String>,
+
+    /// Only this item of mapped tasks; without it the first 100 are shown
+    #[arg(long, value_name = "N")]
+    map_index: Option<u32>,
 
     /// What the run is given, a JSON object
     #[arg(long, short, value_name = "JSON")]
@@ -82,7 +89,8 @@ impl Render {
         let source = std::fs::read_to_string(&self.file).unwrap_or_default();
         if let Some(other) = &self.diff {
             let before = crate::revision::dags(settings, &self.file, other, self.dag.as_deref())?;
-            let given = Given { file: &self.file, conf: &conf, known: &known, tasks: &self.tasks };
+            let wanted = self.wanted();
+            let given = Given { file: &self.file, conf: &conf, known: &known, wanted };
             let dates = |dag: &Dag| {
                 let zone = settings.zones()?.zone(&dag.timezone).map_err(local::fault)?;
                 self.dates(dag, &zone)
@@ -90,7 +98,7 @@ impl Render {
             return render_diff::show(&given, (&before, &dags), &dates, self.format);
         }
         let mut records = Vec::new();
-        let mut is_wrong = false;
+        let (mut is_wrong, mut is_empty) = (false, true);
         for dag in &dags {
             self.check_tasks(dag)?;
             let params = dag.params.merge(&conf).map_err(|problems| {
@@ -109,13 +117,19 @@ impl Render {
                     params: &params,
                     known: &known,
                 };
-                let results = rendering.tasks(&self.tasks);
-                is_wrong |= results.iter().any(|(_, result)| result.is_wrong());
+                is_empty = false;
+                let results = rendering.tasks(self.wanted());
+                self.check_items(&results)?;
+                let mut items = results.iter().flat_map(|task| &task.items);
+                is_wrong |= items.any(|(_, result)| result.is_wrong());
                 match self.format.output {
-                    Output::Json => records.push(record(&rendering, &results)),
-                    Output::Table => show(&rendering, &results)?,
+                    Output::Json => records.push(render_show::record(&rendering, &results)),
+                    Output::Table => render_show::show(&rendering, &results)?,
                 }
             }
+        }
+        if let (true, Some(range)) = (is_empty, &self.range) {
+            return Err(Failure::usage(format!("--range \"{range}\" has no scheduled date")));
         }
         if self.format.output == Output::Json {
             print_json(&Value::Array(records))?;
@@ -138,6 +152,26 @@ impl Render {
         Ok(known)
     }
 
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted { tasks: &self.tasks, map_index: self.map_index }
+    }
+
+    /// An item that is asked for must be there.
+    fn check_items(&self, results: &[Shown]) -> Result<(), Failure> {
+        let Some(index) = self.map_index else { return Ok(()) };
+        if results.is_empty() {
+            return Err(Failure::usage("--map-index is for mapped tasks, and there is none here"));
+        }
+        let beyond = |task: &&Shown| task.count.is_some_and(|count| count <= u64::from(index));
+        match results.iter().find(beyond) {
+            None => Ok(()),
+            Some(Shown { task_id, count, .. }) => Err(Failure::usage(match count.unwrap_or(0) {
+                0 => format!("task \"{task_id}\" has no items"),
+                count => format!("task \"{task_id}\" has {count} items, 0 to {}", count - 1),
+            })),
+        }
+    }
+
     fn check_tasks(&self, dag: &Dag) -> Result<(), Failure> {
         match self.tasks.iter().find(|task| dag.task(task).is_none()) {
             None => Ok(()),
@@ -157,10 +191,13 @@ impl Render {
         let Some(range) = &self.range else {
             return Ok(vec![self.date.as_deref().map_or_else(|| Ok(local::now()), instant)?]);
         };
-        let (from, to) = range
-            .split_once("..")
-            .ok_or_else(|| Failure::usage(format!("--range \"{range}\" is not A..B")))?;
+        let (from, to) = range.split_once("..").ok_or_else(|| {
+            Failure::usage(format!("--range \"{range}\" is not A..B; write 2025-08-20..2025-08-22"))
+        })?;
         let (from, to) = (instant(from)?, instant(to)?);
+        if to < from {
+            return Err(Failure::usage(format!("--range \"{range}\" ends before it begins")));
+        }
         let dates: Vec<Timestamp> = if dag.timetable.is_periodic() {
             let runs = dag.timetable.runs_between(from, to);
             runs.map(|run| run.logical_date).take(DATES_MAX + 1).collect()
@@ -182,107 +219,4 @@ impl Render {
 fn pair<'a>(option: &str, text: &'a str) -> Result<(&'a str, &'a str), Failure> {
     text.split_once('=')
         .ok_or_else(|| Failure::usage(format!("{option} \"{text}\" has no `=`; write NAME=VALUE")))
-}
-
-fn record(rendering: &Rendering<'_>, results: &[(String, TaskResult)]) -> Value {
-    let mut tasks = Map::new();
-    for (task_id, result) in results {
-        let value = match result {
-            TaskResult::Rendered { shown, placeholders } => {
-                json!({ "rendered": shown, "placeholders": placeholders })
-            }
-            TaskResult::NeedsXCom { placeholders, error } => {
-                json!({ "unknown": error, "placeholders": placeholders })
-            }
-            TaskResult::Wrong(error) => json!({ "error": error }),
-        };
-        tasks.insert(task_id.clone(), value);
-    }
-    let run = rendering.run_row();
-    json!({
-        "dag_id": run.dag_id,
-        "run_id": run.run_id,
-        "logical_date": super::runs::time(run.logical_date),
-        "data_interval_start": super::runs::time(run.data_interval_start),
-        "data_interval_end": super::runs::time(run.data_interval_end),
-        "tasks": tasks,
-    })
-}
-
-fn show(rendering: &Rendering<'_>, results: &[(String, TaskResult)]) -> Result<(), Failure> {
-    let run = rendering.run_row();
-    let time = |at| super::runs::time(at).unwrap_or_default();
-    print(&format!(
-        "dag {}  run {}\nlogical date {}  data interval {} to {}",
-        run.dag_id,
-        run.run_id,
-        time(run.logical_date),
-        time(run.data_interval_start),
-        time(run.data_interval_end),
-    ))?;
-    let mut unknown = BTreeSet::new();
-    for (task_id, result) in results {
-        print(&format!("\n{task_id}"))?;
-        match result {
-            TaskResult::Rendered { shown, placeholders } => {
-                print(indented(shown).trim_end_matches('\n'))?;
-                unknown.extend(placeholders.iter().cloned());
-            }
-            TaskResult::NeedsXCom { placeholders, error } => {
-                print(&format!("  known only in a run ({}): {error}", placeholders.join(", ")))?;
-            }
-            TaskResult::Wrong(error) => print(&format!("  error: {error}"))?,
-        }
-    }
-    if !unknown.is_empty() {
-        let names: Vec<_> = unknown.into_iter().collect();
-        print(&format!(
-            "\nplaceholders: {}; give them by --var, --xcom or the environment",
-            names.join(", ")
-        ))?;
-    }
-    print("")
-}
-
-fn push(text: &mut String, line: std::fmt::Arguments<'_>) {
-    // Writing to a String cannot fail.
-    let _ = writeln!(text, "{line}");
-}
-
-/// Fields as YAML shows them: long texts as blocks.
-fn indented(fields: &Map<String, Value>) -> String {
-    let mut text = String::new();
-    for (name, value) in fields {
-        match value {
-            Value::String(block) if block.contains('\n') => {
-                push(&mut text, format_args!("  {name}: |"));
-                for line in block.lines() {
-                    push(&mut text, format_args!("    {line}"));
-                }
-            }
-            Value::String(line) => push(&mut text, format_args!("  {name}: {line}")),
-            Value::Object(map) if !map.is_empty() => {
-                push(&mut text, format_args!("  {name}:"));
-                for line in indented(map).lines() {
-                    push(&mut text, format_args!("  {line}"));
-                }
-            }
-            other => push(&mut text, format_args!("  {name}: {other}")),
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_texts_are_blocks() {
-        let Value::Object(fields) = json!({"a": "x\ny", "b": 1, "env": {"K": "v\nw"}}) else {
-            panic!("an object")
-        };
-        let expected = "  a: |\n    x\n    y\n  b: 1\n  env:\n    K: |\n      v\n      w\n";
-        assert_eq!(indented(&fields), expected);
-    }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use millrace_core::dag::Dag;
 use serde_json::{Map, Value, json};
 
-use super::rendering::{Rendering, TaskResult};
+use super::rendering::{Rendering, TaskResult, Wanted};
 use crate::failure::Failure;
 use crate::local;
 use crate::offline::Offline;
@@ -21,8 +21,8 @@ pub(crate) struct Given<'a> {
     pub conf: &'a Map<String, Value>,
     /// The answers to lookups.
     pub known: &'a Offline,
-    /// Only these tasks; all when empty.
-    pub tasks: &'a [String],
+    /// The tasks.
+    pub wanted: Wanted<'a>,
 }
 
 /// The dates of a DAG.
@@ -103,15 +103,18 @@ fn texts(given: &Given<'_>, dag: &Dag, date: Timestamp) -> Result<Texts, Failure
         params: &params,
         known: given.known,
     };
-    let one = |(task_id, result)| {
-        let fields = match result {
-            TaskResult::Rendered { shown, .. } => shown,
-            TaskResult::NeedsXCom { error, .. } => error_field("known only in a run", &error),
-            TaskResult::Wrong(error) => error_field("error", &error),
-        };
-        (task_id, fields)
-    };
-    Ok(rendering.tasks(given.tasks).into_iter().map(one).collect())
+    let mut texts = Texts::new();
+    for task in rendering.tasks(given.wanted) {
+        for (map_index, result) in &task.items {
+            let fields = match result {
+                TaskResult::Rendered { shown, .. } => shown.clone(),
+                TaskResult::NeedsXCom { error, .. } => error_field("known only in a run", error),
+                TaskResult::Wrong(error) => error_field("error", error),
+            };
+            texts.insert(task.name(*map_index), fields);
+        }
+    }
+    Ok(texts)
 }
 
 fn error_field(name: &str, error: &str) -> Map<String, Value> {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use millrace_core::dag::{Dag, Task};
 use millrace_core::engine::run_id_for;
-use millrace_core::mapping::siblings;
+use millrace_core::ids::TaskId;
+use millrace_core::mapping::{Length, siblings};
 use millrace_core::record::{AttemptKey, RunRow};
 use millrace_core::render::{RenderTaskError, render_task, with_item};
 use millrace_core::state::{RunState, RunType, TriggeredBy};
@@ -21,6 +22,9 @@ use crate::offline::{Offline, word_of};
 
 /// What one answer makes a template ask next; deeper chains are a mistake.
 const ROUNDS_MAX: usize = 8;
+
+/// The most items of one mapped task that are rendered unasked.
+pub(crate) const ITEMS_MAX: u32 = 100;
 
 /// One DAG for one date.
 pub(crate) struct Rendering<'a> {
@@ -42,13 +46,50 @@ pub(crate) struct Rendering<'a> {
     pub known: &'a Offline,
 }
 
-/// What became of a task.
+/// Which tasks are asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Wanted<'a> {
+    /// Their names; all when empty.
+    pub tasks: &'a [String],
+    /// One item of mapped tasks; others are then left out.
+    pub map_index: Option<u32>,
+}
+
+/// A task, with every item of it that is shown.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    /// The task.
+    pub task_id: String,
+    /// Its items with their indexes; a task that is not mapped has one without an index.
+    pub items: Vec<(Option<u32>, TaskResult)>,
+    /// How many items there are; none for a task that is not mapped, or when only a run knows.
+    pub count: Option<u64>,
+}
+
+impl Shown {
+    /// What an item is called: `train`, or `train[2]`.
+    pub(crate) fn name(&self, map_index: Option<u32>) -> String {
+        match map_index {
+            Some(index) => format!("{}[{index}]", self.task_id),
+            None => self.task_id.clone(),
+        }
+    }
+
+    /// Whether there are more items than are shown.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.count.is_some_and(|count| count > self.items.len() as u64)
+    }
+}
+
+/// What became of a task, or of an item of it.
 #[derive(Debug)]
 pub(crate) enum TaskResult {
     /// Its fields.
     Rendered {
         /// As people see them.
         shown: Map<String, Value>,
+        /// The item's name by `map_index_template`.
+        label: Option<String>,
         /// Lookups that nobody answered: placeholders stand for them.
         placeholders: Vec<String>,
     },
@@ -71,21 +112,46 @@ impl TaskResult {
 }
 
 impl Rendering<'_> {
-    /// Renders the named tasks, or all, in file order.
-    pub(crate) fn tasks(&self, wanted: &[String]) -> Vec<(String, TaskResult)> {
+    /// Renders the tasks that are asked for, in file order; of a mapped one every item, up to
+    /// [`ITEMS_MAX`].
+    pub(crate) fn tasks(&self, wanted: Wanted<'_>) -> Vec<Shown> {
         let folder = self.file.parent().unwrap_or(Path::new(".")).display().to_string();
         let brief = Arc::new(DagBrief::of(self.dag, folder));
         let renderer = Renderer::default();
         let is_wanted = |task: &Task| {
-            wanted.is_empty() || wanted.iter().any(|name| task.task_id == *name.as_str())
+            let is_named = wanted.tasks.iter().any(|name| task.task_id == *name.as_str());
+            (wanted.tasks.is_empty() || is_named)
+                && (wanted.map_index.is_none() || task.mapping.is_some())
         };
         let tasks = self.dag.tasks.iter().enumerate().filter(|(_, task)| is_wanted(task));
         tasks
             .map(|(index, task)| {
-                let result = self.task(&renderer, index, task, &brief);
-                (task.task_id.to_string(), result)
+                let (count, indexes) = self.items_of(task, wanted.map_index);
+                let item = |map_index: Option<u32>| {
+                    (map_index, self.task(&renderer, index, task, map_index, &brief))
+                };
+                let items = indexes.into_iter().map(item).collect();
+                Shown { task_id: task.task_id.to_string(), items, count }
             })
             .collect()
+    }
+
+    /// How many items a task has as far as a file says, and which of them are shown.
+    fn items_of(&self, task: &Task, wanted: Option<u32>) -> (Option<u64>, Vec<Option<u32>>) {
+        let Some(mapping) = &task.mapping else { return (None, vec![None]) };
+        let length = |task_id: &TaskId, _: &str| {
+            self.known.length(task_id.as_str()).unwrap_or(Length::Missing)
+        };
+        // What nobody gave, or the wrong thing, shows when the item is rendered.
+        let count = mapping.count(length).ok();
+        let shown = match (wanted, count) {
+            (Some(index), _) => vec![Some(index)],
+            (None, Some(count)) => {
+                (0..ITEMS_MAX).take_while(|at| u64::from(*at) < count).map(Some).collect()
+            }
+            (None, None) => vec![Some(0)],
+        };
+        (count, shown)
     }
 
     fn task(
@@ -93,9 +159,10 @@ impl Rendering<'_> {
         renderer: &Renderer,
         index: usize,
         task: &Task,
+        map_index: Option<u32>,
         brief: &Arc<DagBrief>,
     ) -> TaskResult {
-        let context = self.assignment(index, task, brief).context(self.now);
+        let context = self.assignment(index, task, map_index, brief).context(self.now);
         let files = Arc::new(task.files.clone().into_iter().collect());
         let mut lookups = Lookups::new();
         for (name, value) in std::env::vars_os() {
@@ -119,7 +186,8 @@ impl Rendering<'_> {
                     if let Some(when) = &task.when {
                         shown.insert("when".to_owned(), Value::String(when.clone()));
                     }
-                    return TaskResult::Rendered { shown, placeholders: words(&unknown) };
+                    let (label, placeholders) = (rendered.label, words(&unknown));
+                    return TaskResult::Rendered { shown, label, placeholders };
                 }
                 Err(RenderTaskError::Template(RenderError::Needs(wanted))) => {
                     for lookup in wanted {
@@ -190,12 +258,17 @@ impl Rendering<'_> {
         }
     }
 
-    fn assignment(&self, index: usize, task: &Task, brief: &Arc<DagBrief>) -> Assignment {
+    fn assignment(
+        &self,
+        index: usize,
+        task: &Task,
+        map_index: Option<u32>,
+        brief: &Arc<DagBrief>,
+    ) -> Assignment {
         let downstream = self.dag.downstream(index);
         Assignment {
             key: AttemptKey { ti: 0, try_number: 1, epoch: 1 },
-            // Of a mapped task the first instance.
-            map_index: if task.mapping.is_some() { 0 } else { -1 },
+            map_index: map_index.and_then(|index| i32::try_from(index).ok()).unwrap_or(-1),
             expanded_count: None,
             siblings: siblings(self.dag, task),
             max_tries: task.retries,

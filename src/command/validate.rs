@@ -19,7 +19,7 @@ use crate::settings::{self, Settings};
 /// Options of `validate`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  millrace validate                      the whole DAG folder\n  millrace validate dags/report.yaml --strict\n  millrace validate dags --check-connections      also: are the pools and connections there?\n  millrace validate dags --output json   for editors and CI\n\nThe exit code is 1 when something is wrong."
+    after_help = "Examples:\n  millrace validate                      the whole DAG folder\n  millrace validate dags/report.yaml --strict\n  millrace validate dags --check-connections      also: are the pools and connections there?\n  millrace validate dags --output json   for editors and CI\n\nThe exit code is 1 when something is wrong, 2 when a path is not there or a folder has no DAG file."
 )]
 pub(crate) struct Validate {
     /// DAG files or folders [default: the DAG folder]
@@ -129,6 +129,12 @@ pub(crate) fn files_of(paths: &[PathBuf]) -> Result<Vec<(PathBuf, String)>, Fail
         if path.is_dir() {
             let names = dag_files(path)
                 .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+            if names.is_empty() {
+                let shown = path.display();
+                return Err(Failure::usage(format!(
+                    "{shown}: there is no DAG file (*.yaml, *.yml) in this folder"
+                )));
+            }
             found.extend(names.into_iter().map(|name| {
                 let file = path.join(name);
                 let name = shown(&file);

@@ -44,6 +44,12 @@ SELECT epoch, holder, counter FROM leader WHERE name = ?",
         .transpose()
     }
 
+    /// Whether somebody leads, as far as the row says: a leader that was killed still stands there
+    /// until another takes over.
+    pub async fn is_led(&self) -> Result<bool, StoreError> {
+        Ok(self.leader().await?.is_some_and(|leader| !leader.holder.is_empty()))
+    }
+
     /// Becomes leader if nobody leads, if the last leader released, or if it had the same
     /// `holder`: then it was this installation's process that died, so the restart need not wait.
     /// Whoever calls must hold a lock on the home folder, or two processes would depose each

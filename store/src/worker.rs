@@ -3,6 +3,7 @@
 //! Nothing is decided by it: leases live in the scheduler's memory.
 
 use jiff::Timestamp;
+use millrace_core::engine::{SeenWorker, Workers};
 
 use crate::db::{Arg, Sql, StoreError, json_text};
 use crate::store::Store;
@@ -86,6 +87,18 @@ pub async fn delete(store: &Store, name: &str) -> Result<bool, StoreError> {
 DELETE FROM worker WHERE name = ?",
     );
     Ok(store.db.exec(sql.bind(name)).await? > 0)
+}
+
+/// The workers that serve a queue, as they were last seen.
+pub async fn serving(store: &Store, queue: &str, now: Timestamp) -> Result<Workers, StoreError> {
+    let rows = list(store).await?;
+    let seen = rows.iter().map(|row| SeenWorker {
+        queues: &row.queues,
+        slots: row.slots,
+        running: row.running,
+        last_seen_at: row.last_seen_at,
+    });
+    Ok(Workers::serving(queue, now, seen))
 }
 
 /// Every worker, by name.

@@ -116,6 +116,79 @@ tasks:
 }
 
 #[test]
+fn render_shows_every_item_of_a_mapped_task() {
+    let render = |more: &[&str]| {
+        let base = ["render", "dags/hyperparameter_sweep.yaml", "--date", "2025-08-22"];
+        offline(&root(), &[&base[..], more].concat(), &[])
+    };
+    let rates = ["--task", "train.score", "--xcom", "rates=[0.1, 0.2, 0.3]"];
+    let (code, out, err) = render(&rates);
+    assert_eq!(code, 0, "{err}");
+    for said in [
+        "train.score[0]  rate 0.1, depth 4\n",
+        "train.score[5]  rate 0.3, depth 6\n",
+        "rate=0.3 depth=6",
+    ] {
+        assert!(out.contains(said), "lacks {said:?}:\n{out}");
+    }
+    let (_, out, _) = render(&[&rates[..], &["-o", "json", "--map-index", "4"]].concat());
+    let answer: Value = serde_json::from_str(&out).expect("JSON");
+    let task = &answer[0]["tasks"]["train.score"];
+    assert_eq!((&task["count"], &task["items"][0]["map_index"]), (&json!(6), &json!(4)), "{out}");
+    assert_eq!(task["items"][0]["label"], "rate 0.3, depth 4");
+    let many = format!("rates=[{}]", (0..60).map(|n| n.to_string()).collect::<Vec<_>>().join(", "));
+    let (_, out, _) = render(&["--task", "train.score", "--xcom", &many]);
+    assert!(out.contains("train.score[99]") && !out.contains("train.score[100]"), "{out}");
+    assert!(out.contains("has 120 items; the first 100 are shown, --map-index N"), "{out}");
+    let (code, out, _) = render(&["--task", "train.score"]);
+    assert!(code == 0 && out.contains("known only in a run"), "{out}");
+    let check = |more: &[&str], said: &str| {
+        let (code, _, err) = render(more);
+        assert_eq!(code, 2, "{err}");
+        assert!(err.contains(said), "{err}");
+    };
+    check(&[&rates[..], &["--map-index", "6"]].concat(), "has 6 items, 0 to 5");
+    check(&["--task", "best", "--map-index", "0"], "--map-index is for mapped tasks");
+}
+
+#[test]
+fn wrong_files_and_dates_end_with_2_and_say_why() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    std::fs::create_dir(path.join("empty")).expect("a folder");
+    let two = "dag_id: one\nschedule: '@daily'\ntasks: {a: {operator: empty}}\n";
+    let text = format!("{two}---\n{}", two.replace("one", "two"));
+    std::fs::write(path.join("two.yaml"), text).expect("written");
+    let check = |arguments: &[&str], said: &str| {
+        let (code, _, err) = offline(path, arguments, &[]);
+        assert_eq!(code, 2, "{arguments:?}: {err}");
+        assert!(err.contains(said), "{arguments:?}: {err}");
+    };
+    for command in ["validate", "test", "import", "render", "next", "graph", "run"] {
+        check(&[command, "gone.yaml"], "gone.yaml: there is no such file");
+    }
+    for command in ["render", "next", "graph", "run"] {
+        check(&[command, "empty"], "empty is a folder; name one DAG file");
+        check(&[command, "two.yaml", "--dag", "three"], "has no dag \"three\"; it has one, two");
+    }
+    for command in ["validate", "test", "import"] {
+        check(&[command, "empty"], "there is no DAG file (*.yaml, *.yml) in this folder");
+    }
+    check(
+        &["explain", "--schedule", "gone.yaml", "2025-01-01"],
+        "gone.yaml: there is no such file",
+    );
+    check(&["explain", "--schedule", "two.yaml", "2025-02-30"], "has no day 30; that month has 28");
+    check(&["render", "two.yaml", "--date", "22.08.2025"], "did you mean \"2025-08-22\"?");
+    check(&["render", "two.yaml", "--range", "2025-01-01"], "write 2025-08-20..2025-08-22");
+    check(&["render", "two.yaml", "--range", "2025-01-02..2025-01-01"], "ends before it begins");
+    let (code, out, _) =
+        offline(path, &["explain", "--schedule", "two.yaml", "2025-01-01", "-o", "json"], &[]);
+    let answer: Value = serde_json::from_str(&out).expect("one JSON document");
+    assert_eq!((code, answer.as_array().map(Vec::len)), (0, Some(2)), "{out}");
+}
+
+#[test]
 fn a_file_says_its_graph_and_why_a_date_has_no_run() {
     let (code, out, err) = offline(&root(), &["graph", "dags/hello_millrace.yaml"], &[]);
     assert_eq!(code, 0, "{err}");

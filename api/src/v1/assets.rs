@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
+use millrace_core::engine::Reason;
 use millrace_core::record::{AssetEventKey, AssetEventRow, AssetKey, AssetRole, AssetRow};
 use millrace_store::asset::{self, AssetFilter, AssetOrder, AssetUse};
 use millrace_store::page::{Direction, LIMIT_MAX};
@@ -11,7 +12,7 @@ use millrace_store::{Paging, asset_event, asset_queue};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::explain::{ReasonShape, engine};
+use super::explain::engine;
 use crate::access::Action;
 use crate::app::App;
 use crate::path::{Names, shown};
@@ -68,7 +69,7 @@ struct NextRunAssets {
     dag_id: String,
     asset_expression: Option<Value>,
     assets: Vec<AwaitedAsset>,
-    reasons: Vec<ReasonShape>,
+    reasons: Vec<Reason>,
 }
 
 #[derive(Debug, Serialize)]
@@ -179,6 +180,6 @@ async fn next_run_assets(
         dag_id: row.dag_id.to_string(),
         asset_expression,
         assets: awaited.collect(),
-        reasons: reasons.into_iter().map(ReasonShape::of).collect(),
+        reasons,
     }))
 }

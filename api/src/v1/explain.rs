@@ -6,12 +6,12 @@ use std::collections::HashMap;
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
-use millrace_core::engine::{Engine, EngineConfig, Reason, Workers};
+use millrace_core::engine::{Engine, EngineConfig, Explanation, Reason, Surroundings};
 use millrace_core::record::TiRow;
-use millrace_core::state::{RunState, TaskState};
+use millrace_core::state::TaskState;
+use millrace_core::time::rest;
 use millrace_store::{dag_run, worker};
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use crate::access::Action;
 use crate::app::App;
@@ -21,21 +21,11 @@ use crate::query::Params;
 use crate::routes::Routes;
 use crate::v2::find_ti;
 
-/// A worker that was not seen for so long serves nothing.
-const WORKER_LOST_SECS: i64 = 120;
-
 #[derive(Debug, Serialize)]
-struct Explanation {
+struct Shape {
     state: Option<&'static str>,
-    reasons: Vec<ReasonShape>,
-}
-
-/// One reason.
-#[derive(Debug, Serialize)]
-pub(crate) struct ReasonShape {
-    pub(crate) code: String,
-    pub(crate) text: String,
-    pub(crate) operands: Value,
+    since: Option<String>,
+    reasons: Vec<Reason>,
 }
 
 pub(super) fn routes(routes: Routes) -> Routes {
@@ -47,29 +37,30 @@ async fn explain(
     State(app): State<App>,
     names: Names,
     mut params: Params,
-) -> Result<Json<Explanation>, Problem> {
+) -> Result<Json<Shape>, Problem> {
     let map_index = params.number("map_index").unwrap_or(-1);
     params.close()?;
     let (dag_id, run_id, task_id) = (names.dag_id()?, names.run_id()?, names.task_id()?);
     let row = find_ti(&app, &dag_id, &run_id, &task_id, map_index).await?;
-    let state = (row.state != TaskState::NoStatus).then_some(row.state.as_str());
-    Ok(Json(Explanation { state, reasons: reasons(&app, &row).await? }))
+    let found = explanation(&app, &row).await?;
+    let state = (row.state != TaskState::NoStatus).then_some(found.state);
+    Ok(Json(Shape { state, since: found.since.map(rest), reasons: found.reasons }))
 }
 
-/// The reasons for the state of a task instance.
-pub(crate) async fn reasons(app: &App, row: &TiRow) -> Result<Vec<ReasonShape>, Problem> {
+/// Why a task instance is in its state.
+pub(crate) async fn explanation(app: &App, row: &TiRow) -> Result<Explanation, Problem> {
     let run = dag_run::by_key(app.store(), row.run).await?;
-    let is_over = run.is_none_or(|run| matches!(run.state, RunState::Success | RunState::Failed));
-    if is_over || row.state.is_terminal() {
-        return Ok(vec![of_ended(row)]);
-    }
+    let run = run.ok_or_else(|| Problem::not_found("the dag run is gone"))?;
     let now = app.now();
-    let workers = serving(app, &row.queue).await?;
-    let engine = engine(app, now).await?;
-    // It may have ended between the two looks at the database.
-    let found = engine.explain(row.id, workers, now);
-    let of = |found: Vec<Reason>| found.into_iter().map(ReasonShape::of).collect();
-    Ok(found.map_or_else(|| vec![of_ended(row)], of))
+    let asks = Explanation::needs_engine(&run, Some(row));
+    let engine = if asks { Some(engine(app, now).await?) } else { None };
+    let around = Surroundings {
+        engine: engine.as_ref(),
+        workers: worker::serving(app.store(), &row.queue, now).await?,
+        is_led: app.store().is_led().await?,
+        now,
+    };
+    Ok(Explanation::of_ti(&run, row, &around))
 }
 
 /// The engine as a scheduler would make it now.
@@ -83,38 +74,4 @@ pub(super) async fn engine(app: &App, now: Timestamp) -> Result<Engine, Problem>
         }
     }
     Ok(Engine::restore(EngineConfig::default(), snapshot, dags, now).0)
-}
-
-impl ReasonShape {
-    /// A reason of the engine.
-    pub(super) fn of(reason: Reason) -> Self {
-        Self { code: reason.code.to_owned(), text: reason.text, operands: reason.operands }
-    }
-}
-
-/// What the row itself says.
-fn of_ended(row: &TiRow) -> ReasonShape {
-    let text = match (&row.reason, row.state) {
-        (Some(reason), _) => reason.clone(),
-        (None, TaskState::NoStatus) => "its run ended before it was reached".to_owned(),
-        (None, state) => format!("it is {state}"),
-    };
-    ReasonShape {
-        code: row.state.as_str().to_owned(),
-        text,
-        operands: json!({"state": row.state.as_str(), "exit_code": row.exit_code}),
-    }
-}
-
-async fn serving(app: &App, queue: &str) -> Result<Workers, Problem> {
-    let now = app.now();
-    let mut workers = Workers { serving: 0, free_slots: 0 };
-    for worker in worker::list(app.store()).await? {
-        let seen = now.duration_since(worker.last_seen_at).as_secs();
-        if seen < WORKER_LOST_SECS && worker.queues.iter().any(|known| known == queue) {
-            workers.serving += 1;
-            workers.free_slots += worker.slots.saturating_sub(worker.running);
-        }
-    }
-    Ok(workers)
 }

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use millrace_core::engine::Reason;
 use millrace_core::state::TaskState;
 use millrace_store::page::Direction;
 use millrace_store::task_instance::{self, TiFilter, TiOrder};
@@ -178,8 +179,9 @@ async fn dependencies(State(app): State<App>, names: Names) -> Result<Json<Value
     let (dag_id, run_id, task_id) = (names.dag_id()?, names.run_id()?, names.task_id()?);
     let row = tis_of::find(&app, &dag_id, &run_id, &task_id, -1).await?;
     let waits = matches!(row.state, TaskState::NoStatus | TaskState::Scheduled);
-    let reasons = if waits { crate::v1::reasons(&app, &row).await? } else { Vec::new() };
-    let of = |reason: crate::v1::ReasonShape| json!({"name": reason.code, "reason": reason.text});
+    let reasons =
+        if waits { crate::v1::explanation(&app, &row).await?.reasons } else { Vec::new() };
+    let of = |reason: Reason| json!({"name": reason.code, "reason": reason.text});
     let found: Vec<Value> = reasons.into_iter().map(of).collect();
     Ok(Json(json!({"dependencies": found})))
 }

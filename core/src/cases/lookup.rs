@@ -1,10 +1,11 @@
 //! Answers what templates ask in a case: XComs of the played run, the case's variables and
 //! connections. What is not there is missing, as it would be in an empty installation.
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::Case;
 use super::play::XComs;
+use crate::asset::AssetRef;
 use crate::mapping::{Given, Length};
 use crate::record::METRICS_KEY;
 use crate::template::{Answer, Lookup};
@@ -24,7 +25,15 @@ pub(super) fn answer(case: &Case, xcoms: &XComs, run_id: &str, lookup: &Lookup) 
             Length::Missing | Length::Wrong(_) => Answer::Missing,
         },
         Lookup::Metrics { task_id } => xcom(xcoms, task_id, METRICS_KEY, None),
-        Lookup::TriggeringEvents | Lookup::AssetEvents { .. } => Answer::Missing,
+        Lookup::TriggeringEvents if case.assets.is_empty() => Answer::Missing,
+        Lookup::TriggeringEvents => {
+            Answer::Value(case.assets.iter().enumerate().map(consumed).collect())
+        }
+        Lookup::AssetEvents { asset: name } => {
+            let mut events = case.assets.iter().enumerate();
+            let found = events.find(|(_, (asset, _))| asset.is_called(name)).map(consumed);
+            found.map_or(Answer::Missing, Answer::Value)
+        }
         Lookup::Variable { key } => case
             .variables
             .get(key)
@@ -34,6 +43,17 @@ pub(super) fn answer(case: &Case, xcoms: &XComs, run_id: &str, lookup: &Lookup) 
             .get(conn_id)
             .map_or(Answer::Missing, |found| Answer::Connection(Box::new(found.clone()))),
     }
+}
+
+/// An asset with its one event, as a run that it started sees it.
+fn consumed((at, (asset, extra)): (usize, &(AssetRef, Map<String, Value>))) -> Value {
+    json!({
+        "name": asset.name, "uri": asset.uri(), "group": asset.group(), "extra": asset.extra,
+        "events": [{
+            "id": at + 1, "timestamp": null, "extra": extra, "source_dag_id": null,
+            "source_run_id": null, "source_task_id": null, "source_map_index": -1,
+        }],
+    })
 }
 
 /// What a task gave under a key, by item.

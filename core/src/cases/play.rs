@@ -64,6 +64,8 @@ pub(super) struct Played {
     pub(super) states: Vec<TaskState>,
     /// Why each task is in its state.
     pub(super) reasons: Vec<Option<String>>,
+    /// Each item of the mapped tasks, and why it is in its state.
+    pub(super) items: BTreeMap<(TaskId, u32), (TaskState, Option<String>)>,
     pub(super) xcoms: XComs,
     /// Whether it came to an end.
     pub(super) is_ended: bool,
@@ -174,11 +176,16 @@ impl Play {
             run,
             states: vec![TaskState::Removed; self.tasks.len()],
             reasons: vec![None; self.tasks.len()],
+            items: BTreeMap::new(),
             xcoms: std::mem::take(&mut self.xcoms),
             is_ended,
         };
         for ti in std::mem::take(&mut self.tis).into_values() {
             let Some(&at) = self.index.get(&ti.task_id) else { continue };
+            if let Ok(item) = u32::try_from(ti.map_index) {
+                let end = (ti.state, ti.reason.clone());
+                played.items.insert((ti.task_id.clone(), item), end);
+            }
             if severity(ti.state) >= severity(played.states[at]) {
                 played.states[at] = ti.state;
                 played.reasons[at] = ti.reason;

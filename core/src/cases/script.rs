@@ -6,10 +6,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::play::{Attempt, Script};
-use super::{Case, Ending, Try, lookup};
+use super::{Case, Ending, Target, Try, lookup};
 use crate::dag::{Dag, Task};
 use crate::decision::{Decision, Undecided, truthy};
-use crate::ids::TaskId;
 use crate::mapping::siblings;
 use crate::operator::bash::skip_codes;
 use crate::operator::branch::chosen_ids;
@@ -27,7 +26,7 @@ pub(super) struct CaseScript<'a> {
     brief: Arc<DagBrief>,
     renderer: Renderer,
     /// The rendered fields of the tasks whose texts are wanted, or why there are none.
-    pub(super) rendered: BTreeMap<TaskId, Result<Map<String, Value>, String>>,
+    pub(super) rendered: BTreeMap<Target, Result<Map<String, Value>, String>>,
     /// What people should know when the case fails.
     pub(super) notes: Vec<String>,
 }
@@ -106,7 +105,9 @@ impl<'a> CaseScript<'a> {
         if let Some(skipped) = by_when {
             return Ok(skipped);
         }
-        let stub = self.case.stubs.get(&attempt.task.task_id);
+        let own = self.case.stubs.get(&target_of(attempt));
+        let whole = || self.case.stubs.get(&Target::whole(attempt.task.task_id.clone()));
+        let stub = own.or_else(whole);
         let tried = stub.and_then(|stub| stub.of_try(attempt.key.try_number));
         let mut result = AttemptResult::new(attempt.key, Outcome::Success);
         if let Some(tried) = tried {
@@ -157,7 +158,7 @@ impl<'a> CaseScript<'a> {
 
     fn render(&mut self, attempt: &Attempt<'_>) {
         let task = attempt.task;
-        if !self.case.expect.rendered.iter().any(|(id, ..)| *id == task.task_id) {
+        if !self.case.expect.rendered.iter().any(|(of, ..)| of.task_id == task.task_id) {
             return;
         }
         let assignment = self.assignment(attempt);
@@ -177,7 +178,7 @@ impl<'a> CaseScript<'a> {
                 Err(error) => Err(Undecided::Wrong(error.to_string())),
             }
         });
-        self.rendered.insert(task.task_id.clone(), rendered);
+        self.rendered.insert(target_of(attempt), rendered);
     }
 }
 
@@ -190,6 +191,17 @@ impl Script for CaseScript<'_> {
             result
         })
     }
+}
+
+/// What an attempt is of.
+fn target_of(attempt: &Attempt<'_>) -> Target {
+    let map_index = u32::try_from(attempt.ti.map_index).ok();
+    Target { task_id: attempt.task.task_id.clone(), map_index }
+}
+
+/// Whether a sensor that fails is skipped instead (Airflow: `soft_fail`).
+fn is_soft(task: &Task) -> bool {
+    task.operator == "sensor" && task.config.get("soft_fail") == Some(&Value::Bool(true))
 }
 
 /// Whether a task decides by an expression or by what the scheduler knows, not by a command.
@@ -209,6 +221,7 @@ fn fill(result: &mut AttemptResult, tried: &Try, task: &Task) {
     result.outcome = match (tried.state, tried.exit_code) {
         (Some(Ending::Success), _) | (None, None | Some(0)) => Outcome::Success,
         (Some(Ending::Skipped), _) => Outcome::Skipped,
+        (Some(Ending::Failed), _) if is_soft(task) => Outcome::Skipped,
         (None, Some(code)) if skips_on(task).contains(&code) => Outcome::Skipped,
         (None, Some(code)) if task.no_retry_exit_codes.contains(&code) => Outcome::FailedForGood,
         (Some(Ending::Failed), _) | (None, Some(_)) => Outcome::Failed,

@@ -42,7 +42,11 @@ fn document(text: &str) -> Document {
 
 /// What the cases of a text say: a line for each failure.
 fn failures(cases: &str) -> String {
-    let document = document(&format!("{FLOW}{cases}"));
+    failures_of(FLOW, cases)
+}
+
+fn failures_of(flow: &str, cases: &str) -> String {
+    let document = document(&format!("{flow}{cases}"));
     let found: String = document.diagnostics.iter().map(|d| d.render(Paint::Plain)).collect();
     let dag = document.dag.as_ref().unwrap_or_else(|| panic!("{found}"));
     let mut out = String::new();
@@ -107,6 +111,107 @@ fn cases_are_played_on_the_engine() {
     check(
         "{date: '2025-08-21T23:00:00Z', stub: {train: {state: skipped}}, expect: {skipped: [weekly]}}",
         "",
+    );
+}
+
+/// Mapped tasks, a mapped group, what waits without a worker, and a start by assets.
+const MAPPED: &str = "dag_id: m
+schedule: {assets: [model, {asset: rows, uri: 's3://rows'}]}
+start_date: 2025-01-01
+tasks:
+  rates: {operator: bash, bash_command: echo}
+  train: {operator: bash, needs: [rates], expand: {bash_command: {xcom: rates}}}
+  best:
+    operator: bash
+    needs: [train]
+    trigger_rule: all_done
+    bash_command: \"best {{ xcom('train') | length }} of {{ triggering_asset_events['s3://rows'][0].extra.day }} on {{ ds }}\"
+  file: {operator: sensor, file: /data/x, timeout: 1h}
+  maybe: {operator: sensor, file: /data/y, timeout: 1h, soft_fail: true}
+  later: {operator: sensor, delta: 2h}
+  ask: {operator: approval, needs: [file], subject: 'go?'}
+  go: {operator: empty, needs: [ask]}
+  other: {operator: trigger_dag, dag: other, wait_for_completion: true}
+task_groups:
+  each:
+    expand: {n: {xcom: rates}}
+    tasks:
+      one: {operator: bash, bash_command: 'echo {{ n }}'}
+      two: {operator: bash, needs: [one], bash_command: echo}
+cases:
+";
+
+#[test]
+fn mapped_tasks_are_tested_by_item() {
+    let check = |case: &str, expected: &str| {
+        assert_eq!(failures_of(MAPPED, &format!("  - {case}\n")), expected, "{case}");
+    };
+    let rates = "rates: {xcom: [a, b, c]}";
+    check(
+        &format!(
+            "{{stub: {{{rates}, train: {{xcom: 1}}}}, expect: {{count: {{train: 3, each.one: 3}}, success: [train, 'train[2]', each.two], rendered: {{'train[1]': {{bash_command: b}}, 'each.one[2]': {{bash_command: echo c}}}}, xcom: {{train: [1, 1, 1], 'train[0]': 1}}}}}}"
+        ),
+        "",
+    );
+    // One item fails: the others of the group go on, and the task as a whole is what is worst.
+    check(
+        &format!(
+            "{{stub: {{{rates}, 'train[1]': {{state: failed}}, 'each.one[0]': {{state: skipped}}}}, expect: {{success: ['train[0]', 'each.two[1]', best], failed: ['train[1]'], skipped: ['each.two[0]'], state: success}}}}"
+        ),
+        "",
+    );
+    check("{stub: {rates: {xcom: []}}, expect: {skipped: [train], count: {each.one: 0}}}", "");
+    check(
+        &format!(
+            "{{stub: {{{rates}}}, expect: {{count: {{train: 2}}, success: ['train[7]'], rendered: {{train: {{bash_command: a}}}}}}}}"
+        ),
+        "28:82: there is no item \"train[7]\" [\"train\" has 3 items]\n28:61: \"train\" has 3 items, not 2 []\n28:130: \"train\" has items, each with texts of its own [name the item, as in \"train[0]\"]\n",
+    );
+}
+
+#[test]
+fn what_waits_and_what_starts_by_assets_is_tested() {
+    let check = |case: &str, expected: &str| {
+        assert_eq!(failures_of(MAPPED, &format!("  - {case}\n")), expected, "{case}");
+    };
+    let rates = "rates: {xcom: [a]}";
+    check(
+        &format!(
+            "{{date: 2025-03-01, assets: {{model: {{}}, rows: {{day: monday}}}}, stub: {{{rates}, train: {{xcom: 1}}}}, expect: {{success: [file, maybe, later, ask, go, other], rendered: {{best: {{bash_command: best 1 of monday on 2025-03-01}}}}}}}}"
+        ),
+        "",
+    );
+    check(
+        &format!(
+            "{{assets: [rows], stub: {{{rates}, ask: {{go_on: false}}, maybe: {{state: failed}}, other: {{state: failed}}, later: {{state: skipped}}}}, expect: {{success: [ask], skipped: [go, maybe, later], failed: [other], state: failed}}}}"
+        ),
+        "",
+    );
+    check(
+        &format!(
+            "{{stub: {{{rates}, file: {{state: failed}}}}, expect: {{failed: [file], upstream_failed: [ask, go]}}}}"
+        ),
+        "",
+    );
+}
+
+#[test]
+fn names_of_items_and_assets_are_checked() {
+    let check = |case: &str, expected: &str| {
+        let document = document(&format!("{MAPPED}  - {case}\n"));
+        let found: Vec<String> = document.diagnostics.iter().map(ToString::to_string).collect();
+        assert!(found.iter().any(|found| found.ends_with(expected)), "{case}: {found:?}");
+    };
+    check(
+        "{assets: [rowz], expect: {state: failed}}",
+        "the schedule has no asset \"rowz\"; did you mean \"rows\"?",
+    );
+    check("{expect: {success: ['best[0]']}}", "error: \"best\" is not mapped and has no items");
+    check("{expect: {success: ['train[x]']}}", "error: \"x\" is no item of \"train\"");
+    check("{expect: {count: {best: 1}}}", "error: \"best\" is not mapped");
+    check(
+        "{stub: {'trian[0]': {}}, expect: {state: failed}}",
+        "error: unknown task \"trian\"; did you mean \"train\"?",
     );
 }
 
@@ -251,6 +356,24 @@ fn tasks_that_never_run_are_found() {
         "  probe: {operator: branch, bash_command: x}\n  a: {operator: empty, needs: [probe]}\n  b: {operator: empty, needs: [probe]}\n  join: {operator: empty, needs: [a, b]}\n",
     );
     assert!(said.starts_with("OnlyTogether \"join\" runs only when branch \"probe\""), "{said}");
+}
+
+#[test]
+fn a_walk_over_mapped_tasks_plays_one_item_of_each() {
+    let items = (0..1_000).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
+    let mut tasks = format!(
+        "{PICK}  wide: {{operator: bash, needs: [a], expand: {{bash_command: [{items}]}}}}\n  none: {{operator: bash, expand: {{bash_command: []}}}}\n"
+    );
+    for n in 0..8 {
+        writeln!(tasks, "  g{n}: {{operator: short_circuit, condition: 'true'}}\n  t{n}: {{operator: bash, needs: [g{n}, wide], expand: {{bash_command: [{items}]}}}}")
+            .expect("a string");
+    }
+    let document = document(&format!("dag_id: d\nschedule: null\ntasks:\n{tasks}"));
+    let walk = walk(document.dag.as_ref().expect("it loads"));
+    let found: Vec<_> = walk.findings.iter().map(|f| (f.kind, f.task_id.as_str())).collect();
+    // With every item played this would be two million task instances.
+    assert!(walk.scenarios > 100, "{}", walk.scenarios);
+    assert_eq!(found, [(FindingKind::NeverRuns, "none")]);
 }
 
 #[test]

@@ -5,11 +5,11 @@ use serde_json::Value;
 
 use super::play::{Play, Played, occasion};
 use super::script::CaseScript;
-use super::{Case, Wanted};
+use super::{Case, Target, Wanted};
 use crate::dag::Dag;
 use crate::dagfile::Place;
 use crate::ids::TaskId;
-use crate::state::{RunState, TaskState};
+use crate::state::{RunState, RunType, TaskState};
 
 /// The logical date of a case without one, in a DAG without a start date.
 const SOME_DAY: &str = "2025-01-01T00:00:00Z";
@@ -43,7 +43,13 @@ pub fn run_case(dag: &Dag, case: &Case) -> Verdict {
     let some_day = || SOME_DAY.parse().unwrap_or(Timestamp::UNIX_EPOCH);
     let date = case.date.or(dag.start_date).unwrap_or_else(some_day);
     let mut script = CaseScript::new(case, dag);
-    let played = Play::new(dag).run(&occasion(dag, date, case.conf.clone()), &mut script);
+    let mut occasion = occasion(dag, date, case.conf.clone());
+    if !case.assets.is_empty() {
+        // As Airflow: what assets start has no date of its own.
+        (occasion.run_type, occasion.run_after) = (RunType::AssetTriggered, date);
+        (occasion.logical_date, occasion.data_interval) = (None, None);
+    }
+    let played = Play::new(dag).run(&occasion, &mut script);
     let played = match played {
         Ok(played) => played,
         Err(refusal) => {
@@ -74,8 +80,16 @@ struct Compare<'a> {
 
 impl Compare<'_> {
     fn all(&mut self, case: &Case) {
-        for (task_id, wanted, place) in &case.expect.tasks {
-            self.state(task_id, *wanted, *place);
+        for (target, wanted, place) in &case.expect.tasks {
+            self.state(target, *wanted, *place);
+        }
+        for (task_id, wanted, place) in &case.expect.counts {
+            let found = self.items_of(task_id);
+            if found != *wanted as usize {
+                let message = format!("\"{task_id}\" has {}, not {wanted}", items(found));
+                let (_, why) = self.end_of(&Target::whole(task_id.clone()));
+                self.fail("unexpected-count", message, why, *place);
+            }
         }
         if let Some((wanted, place)) = &case.expect.run {
             let found = self.played.run.state;
@@ -85,13 +99,13 @@ impl Compare<'_> {
                 self.fail("unexpected-run-state", message, help, *place);
             }
         }
-        for (task_id, key, wanted, place) in &case.expect.rendered {
-            self.rendered(task_id, key, wanted, *place);
+        for (target, key, wanted, place) in &case.expect.rendered {
+            self.rendered(target, key, wanted, *place);
         }
-        for (task_id, wanted, place) in &case.expect.xcoms {
-            let found = self.xcom(task_id);
+        for (target, wanted, place) in &case.expect.xcoms {
+            let found = self.xcom(target);
             if found != *wanted {
-                let message = format!("the result of \"{task_id}\" is {found}, not {wanted}");
+                let message = format!("the result of \"{target}\" is {found}, not {wanted}");
                 self.fail("unexpected-xcom", message, None, *place);
             }
         }
@@ -112,25 +126,49 @@ impl Compare<'_> {
         }
     }
 
-    /// The state of a task, and why it is in it.
-    fn end_of(&self, task_id: &TaskId) -> (TaskState, Option<String>) {
+    /// How many items a mapped task has.
+    fn items_of(&self, task_id: &TaskId) -> usize {
+        let all = self.played.items.iter();
+        let is_there = |((id, _), (state, _)): &(&(TaskId, u32), &(TaskState, Option<String>))| {
+            id == task_id && *state != TaskState::Removed
+        };
+        all.filter(is_there).count()
+    }
+
+    /// The state of a task or of an item of it, and why it is in it.
+    fn end_of(&self, target: &Target) -> (TaskState, Option<String>) {
+        let task_id = &target.task_id;
+        if let Some(item) = target.map_index {
+            let found = self.played.items.get(&(task_id.clone(), item)).cloned();
+            return found.unwrap_or_else(|| {
+                let why = format!("\"{task_id}\" has {}", items(self.items_of(task_id)));
+                (TaskState::Removed, Some(why))
+            });
+        }
         let at = self.dag.task(task_id.as_str()).map(|(at, _)| at);
         at.map_or((TaskState::Removed, None), |at| {
             (self.played.states[at], self.played.reasons[at].clone())
         })
     }
 
-    fn state(&mut self, task_id: &TaskId, wanted: Wanted, place: Place) {
-        let (found, help) = self.end_of(task_id);
+    fn state(&mut self, target: &Target, wanted: Wanted, place: Place) {
+        let (found, help) = self.end_of(target);
         if wanted.holds(found) {
             return;
         }
-        let message = format!("\"{task_id}\" is {found}, not {}", wanted.as_str());
+        let message = match (found, target.map_index) {
+            (TaskState::Removed, Some(_)) => format!("there is no item \"{target}\""),
+            _ => format!("\"{target}\" is {found}, not {}", wanted.as_str()),
+        };
         self.fail("unexpected-state", message, help, place);
     }
 
-    fn rendered(&mut self, task_id: &TaskId, key: &str, wanted: &Value, place: Place) {
+    fn rendered(&mut self, task_id: &Target, key: &str, wanted: &Value, place: Place) {
         let (message, help) = match self.script.rendered.get(task_id) {
+            None if task_id.map_index.is_none() && self.items_of(&task_id.task_id) > 0 => {
+                let help = format!("name the item, as in \"{task_id}[0]\"");
+                (format!("\"{task_id}\" has items, each with texts of its own"), Some(help))
+            }
             None => {
                 let (_, why) = self.end_of(task_id);
                 (format!("`{key}` of \"{task_id}\" was never rendered: it did not run"), why)
@@ -150,9 +188,13 @@ impl Compare<'_> {
     }
 
     /// The result of a task; those of mapped items as a list.
-    fn xcom(&self, task_id: &TaskId) -> Value {
-        let is_result =
-            |(id, _, key): &(TaskId, i32, String)| id == task_id && key == "return_value";
+    fn xcom(&self, target: &Target) -> Value {
+        let wanted = target.map_index.map(i64::from);
+        let is_result = |(id, index, key): &(TaskId, i32, String)| {
+            *id == target.task_id
+                && key == "return_value"
+                && wanted.is_none_or(|wanted| wanted == i64::from(*index))
+        };
         let found: Vec<(i32, &Value)> = self
             .played
             .xcoms
@@ -162,13 +204,21 @@ impl Compare<'_> {
             .collect();
         match found.as_slice() {
             [] => Value::Null,
-            [(index, value)] if *index < 0 => (*value).clone(),
+            [(index, value)] if *index < 0 || wanted.is_some() => (*value).clone(),
             values => values.iter().map(|(_, value)| (*value).clone()).collect(),
         }
     }
 
     fn fail(&mut self, code: &'static str, message: String, help: Option<String>, place: Place) {
         self.failures.push(Failure { code, message, help, place });
+    }
+}
+
+fn items(count: usize) -> String {
+    match count {
+        0 => "no items".to_owned(),
+        1 => "1 item".to_owned(),
+        count => format!("{count} items"),
     }
 }
 

@@ -5,6 +5,7 @@
 //! is mostly few enough to be certain.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Map;
@@ -14,6 +15,7 @@ use super::play::{Occasion, Play, Played};
 use super::why;
 use crate::dag::{Dag, Params, TaskIndex};
 use crate::ids::TaskId;
+use crate::mapping::{Expand, Source};
 use crate::state::{RunType, TaskState};
 
 /// The most scenarios of one walk.
@@ -113,8 +115,7 @@ pub(super) struct Walker<'a> {
 
 impl<'a> Walker<'a> {
     pub(super) fn new(dag: &'a Dag) -> Self {
-        // No template is rendered here, so that nothing asks for a param.
-        let play = Play::new(&Dag { params: Params::default(), ..dag.clone() });
+        let play = Play::new(&narrowed(dag));
         let mut usual = vec![None; dag.tasks.len()];
         for mut factor in factors(dag) {
             usual[factor.task] = Some(factor.outcomes.swap_remove(0));
@@ -164,6 +165,25 @@ impl<'a> Walker<'a> {
         }
         findings
     }
+}
+
+/// The DAG as a walk plays it: one item for each mapped task, since an outcome is that of all its
+/// items; a thousand of them would only take longer. No template is rendered, so that nothing asks
+/// for a param.
+fn narrowed(dag: &Dag) -> Dag {
+    let mut dag = Dag { params: Params::default(), ..dag.clone() };
+    for mapping in dag.tasks.iter_mut().filter_map(|task| task.mapping.as_mut()) {
+        let sources: Vec<&mut Source> = match &mut Arc::make_mut(mapping).expand {
+            Expand::Product(keys) => keys.values_mut().collect(),
+            Expand::Maps(source) => vec![source],
+        };
+        for source in sources {
+            if let Source::Literal(items) = source {
+                items.truncate(1);
+            }
+        }
+    }
+    dag
 }
 
 /// Which tasks ran.

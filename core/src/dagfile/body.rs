@@ -5,6 +5,7 @@
 use indexmap::IndexMap;
 use jiff::tz::TimeZone;
 
+use crate::asset::AssetCondition;
 use crate::dag::{Callbacks, Dag, Deadline};
 use crate::ids::DagId;
 use crate::state::RunType;
@@ -83,8 +84,10 @@ pub(crate) fn read(
     }
     context.places = TaskPlaces::of(&built);
     let params = dag.as_ref().map(|dag| &dag.params);
-    context.cases =
-        cases::read(report, &fields, &cases::Subject { built: &built, params, zone: &zone });
+    let condition = dag.as_ref().and_then(|dag| dag.assets.as_ref());
+    let assets = condition.map(AssetCondition::assets).unwrap_or_default();
+    let subject = cases::Subject { built: &built, params, zone: &zone, assets };
+    context.cases = cases::read(report, &fields, &subject);
     if cyclic || report.failed() {
         return None;
     }

@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
-use crate::cases::{Case, Ending, Expect, Stub, Try, Wanted};
+use crate::asset::AssetRef;
+use crate::cases::{Case, Ending, Expect, Stub, Target, Try, Wanted};
 use crate::connection::Connection;
-use crate::dag::Params;
-use crate::ids::TaskId;
+use crate::dag::{Params, Task};
+use crate::mapping::Expand;
+use crate::operator;
 use crate::state::{RunState, TaskState};
 
 use super::fields::Fields;
@@ -30,6 +32,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) built: &'a [Built],
     pub(crate) params: Option<&'a Params>,
     pub(crate) zone: &'a TimeZone,
+    /// The assets that start the DAG.
+    pub(crate) assets: Vec<&'a AssetRef>,
 }
 
 /// Reads the cases of a DAG.
@@ -68,7 +72,7 @@ struct Reader<'r, 'a, 's> {
     subject: &'s Subject<'s>,
 }
 
-impl Reader<'_, '_, '_> {
+impl<'s> Reader<'_, '_, 's> {
     fn case(&mut self, item: &Node, entries: &[Entry], number: usize) -> Case {
         let name = item.get("name").filter(|node| !node.is_null());
         let mut case = Case {
@@ -78,6 +82,7 @@ impl Reader<'_, '_, '_> {
             conf: Map::new(),
             variables: BTreeMap::new(),
             connections: BTreeMap::new(),
+            assets: Vec::new(),
             stubs: BTreeMap::new(),
             expect: Expect::default(),
         };
@@ -93,6 +98,7 @@ impl Reader<'_, '_, '_> {
                 "params" | "conf" => case.conf.extend(self.conf(&entry.key, node)),
                 "variables" => case.variables = self.variables(node),
                 "connections" => case.connections = self.connections(node),
+                "assets" => case.assets = self.assets(node),
                 "stub" => case.stubs = self.stubs(node),
                 "expect" => case.expect = self.expect(node),
                 _ => {}
@@ -100,6 +106,7 @@ impl Reader<'_, '_, '_> {
         }
         let expects = &case.expect;
         let is_empty = expects.tasks.is_empty()
+            && expects.counts.is_empty()
             && expects.run.is_none()
             && expects.rendered.is_empty()
             && expects.xcoms.is_empty();
@@ -151,7 +158,7 @@ impl Reader<'_, '_, '_> {
     }
 
     /// The task of a name; others are reported with the nearest.
-    fn task(&mut self, name: &str, span: Span) -> Option<&Built> {
+    fn task(&mut self, name: &str, span: Span) -> Option<&'s Built> {
         let built = self.subject.built;
         if let Some(found) = built.iter().find(|built| built.task.task_id == *name) {
             return Some(found);
@@ -166,6 +173,69 @@ impl Reader<'_, '_, '_> {
             .error(span, "unknown-task", format!("unknown task \"{name}\"{hint}"))
             .help("cases name tasks of their own DAG, those of a group as `group.task`");
         None
+    }
+
+    /// A task, or `task[2]` of a mapped one.
+    fn target(&mut self, name: &str, span: Span) -> Option<(Target, &'s Built)> {
+        let inner = name.strip_suffix(']').and_then(|name| name.split_once('['));
+        let Some((name, index)) = inner else {
+            let built = self.task(name, span)?;
+            return Some((Target::whole(built.task.task_id.clone()), built));
+        };
+        let Ok(index) = index.trim().parse::<u32>() else {
+            self.report
+                .error(span, "bad-value", format!("\"{index}\" is no item of \"{name}\""))
+                .help("write its map_index, as in `task[2]`; the first is 0");
+            return None;
+        };
+        let built = self.task(name, span)?;
+        if built.task.mapping.is_none() {
+            self.report
+                .error(span, "bad-value", format!("\"{name}\" is not mapped and has no items"))
+                .help("write its name alone");
+            return None;
+        }
+        Some((Target { task_id: built.task.task_id.clone(), map_index: Some(index) }, built))
+    }
+
+    /// The events that start the run: names, or extras by name.
+    fn assets(&mut self, node: &Node) -> Vec<(AssetRef, Map<String, Value>)> {
+        const HELP: &str =
+            "write `assets: [name]`, or `assets: {name: {version: 3}}` with its extra";
+        let named: Vec<(&str, Span, Map<String, Value>)> = match &node.kind {
+            Kind::Map(entries) => entries
+                .iter()
+                .map(|entry| {
+                    let extra = match entry.value.to_json() {
+                        Value::Object(extra) => extra,
+                        _ => Map::new(),
+                    };
+                    (entry.key.as_str(), entry.key_span, extra)
+                })
+                .collect(),
+            Kind::List(items) => items
+                .iter()
+                .filter_map(|item| Some((item.text()?, item.span, Map::new())))
+                .collect(),
+            _ => Vec::new(),
+        };
+        if named.is_empty() {
+            value::wrong(self.report, "assets", node, "a list or a map", HELP);
+        }
+        let known = &self.subject.assets;
+        let mut found = Vec::new();
+        for (name, span, extra) in named {
+            if let Some(asset) = known.iter().find(|asset| asset.is_called(name)) {
+                found.push(((*asset).clone(), extra));
+                continue;
+            }
+            let hint = did_you_mean(name, known.iter().map(|asset| asset.name.as_str()));
+            let message = format!("the schedule has no asset \"{name}\"{hint}");
+            self.report
+                .error(span, "unknown-asset", message)
+                .help("name assets of the DAG's `schedule: {assets: …}`");
+        }
+        found
     }
 
     /// What the run is given, checked against the params.
@@ -217,12 +287,12 @@ impl Reader<'_, '_, '_> {
         found
     }
 
-    fn stubs(&mut self, node: &Node) -> BTreeMap<TaskId, Stub> {
+    fn stubs(&mut self, node: &Node) -> BTreeMap<Target, Stub> {
         const HELP: &str = "write `task: {xcom: …}` or `task: {state: failed}`";
         let mut stubs = BTreeMap::new();
         for entry in self.map("stub", node, HELP) {
-            let Some(task) = self.task(&entry.key, entry.key_span) else { continue };
-            let (id, operator) = (task.task.task_id.clone(), task.task.operator.clone());
+            let Some((id, task)) = self.target(&entry.key, entry.key_span) else { continue };
+            let operator = task.task.operator.clone();
             let nodes = match &entry.value.kind {
                 Kind::List(tries) if !tries.is_empty() => tries.as_slice(),
                 _ => std::slice::from_ref(&entry.value),
@@ -325,10 +395,10 @@ impl Reader<'_, '_, '_> {
                     expect.run = state.map(|state| (state, node.span.into()));
                 }
                 "rendered" => self.rendered(node, &mut expect),
+                "count" => self.counts(node, &mut expect),
                 "xcom" => {
                     for entry in self.map("xcom", node, "write `task: value` below it") {
-                        if let Some(task) = self.task(&entry.key, entry.key_span) {
-                            let id = task.task.task_id.clone();
+                        if let Some((id, _)) = self.target(&entry.key, entry.key_span) {
                             let place = value::value_span(&entry.value).into();
                             expect.xcoms.push((id, entry.value.to_json(), place));
                         }
@@ -349,8 +419,7 @@ impl Reader<'_, '_, '_> {
             return;
         }
         for (name, item) in value::texts(self.report, word, node).unwrap_or_default() {
-            let Some(task) = self.task(&name, item.span) else { continue };
-            let id = task.task.task_id.clone();
+            let Some((id, _)) = self.target(&name, item.span) else { continue };
             if let Some((_, other, _)) = expect.tasks.iter().find(|(known, ..)| *known == id) {
                 let message =
                     format!("\"{id}\" is expected to be {} and {word} at once", other.as_str());
@@ -361,15 +430,34 @@ impl Reader<'_, '_, '_> {
         }
     }
 
+    fn counts(&mut self, node: &Node, expect: &mut Expect) {
+        for entry in self.map("count", node, "write `task: 3` below it") {
+            let Some(task) = self.task(&entry.key, entry.key_span) else { continue };
+            let id = task.task.task_id.clone();
+            if task.task.mapping.is_none() {
+                self.report
+                    .error(entry.key_span, "bad-value", format!("\"{id}\" is not mapped"))
+                    .help("only a task with `expand`, or of a group with it, has items");
+                continue;
+            }
+            let count = value::int(self.report, &entry.key, &entry.value, (0, 1_000_000));
+            if let Some(count) = count.and_then(|count| u32::try_from(count).ok()) {
+                expect.counts.push((id, count, value::value_span(&entry.value).into()));
+            }
+        }
+    }
+
     fn rendered(&mut self, node: &Node, expect: &mut Expect) {
         const HELP: &str = "write `task: {bash_command: …}` below it";
         for entry in self.map("rendered", node, HELP) {
-            let Some(task) = self.task(&entry.key, entry.key_span) else { continue };
-            let id = task.task.task_id.clone();
-            let known: Vec<String> = task.task.config.keys().cloned().collect();
+            let Some((id, task)) = self.target(&entry.key, entry.key_span) else { continue };
+            let mut known: Vec<&str> = task.task.config.keys().map(String::as_str).collect();
+            if id.map_index.is_some() {
+                known.extend(keys_of_items(&task.task));
+            }
             for field in self.map(&entry.key, &entry.value, HELP) {
-                if !known.contains(&field.key) && field.key != "env" {
-                    let hint = did_you_mean(&field.key, known.iter().map(String::as_str));
+                if !known.contains(&field.key.as_str()) && field.key != "env" {
+                    let hint = did_you_mean(&field.key, known.iter().copied());
                     let message = format!("task \"{id}\" has no key \"{}\"{hint}", field.key);
                     self.report
                         .error(field.key_span, "unknown-key", message)
@@ -381,5 +469,18 @@ impl Reader<'_, '_, '_> {
                 expect.rendered.push((id.clone(), field.key.clone(), wanted, place));
             }
         }
+    }
+}
+
+/// The keys that a mapped task has from its items.
+fn keys_of_items(task: &Task) -> Vec<&str> {
+    match task.mapping.as_ref().map(|mapping| &mapping.expand) {
+        Some(Expand::Product(keys)) => keys.keys().map(String::as_str).collect(),
+        Some(Expand::Maps(_)) => {
+            let spec = operator::find(&task.operator);
+            spec.map(|spec| spec.fields.iter().map(|field| field.name).collect())
+                .unwrap_or_default()
+        }
+        None => Vec::new(),
     }
 }

@@ -150,7 +150,7 @@ pub(crate) fn read<'a>(
         match keys::find(table, &entry.key) {
             Some(key) => common(report, &mut fields, key, entry, owner),
             None if entry.key.starts_with("x-") => {}
-            None => unknown(report, entry, owner, keys::names(table)),
+            None => unknown(report, entry, owner, None, keys::names(table)),
         }
     }
     fields
@@ -229,7 +229,7 @@ pub(crate) fn read_defaults<'a>(
         let known = OPERATORS.iter().any(|spec| operator_field(spec, &entry.key).is_some());
         if !known {
             let names = OPERATORS.iter().flat_map(|spec| spec.fields).map(|field| field.name);
-            unknown(report, entry, owner, keys::names(TASK_KEYS).chain(names));
+            unknown(report, entry, owner, None, keys::names(TASK_KEYS).chain(names));
         }
     }
     fields
@@ -317,13 +317,14 @@ fn unknown<'n>(
     report: &mut Report<'_>,
     entry: &Entry,
     owner: Owner<'_>,
+    spec: Option<&OperatorSpec>,
     names: impl Iterator<Item = &'n str>,
 ) {
     let hint = did_you_mean(&entry.key, names);
-    let help = if hint.is_empty() {
-        "remove it, or see the DAG reference for the keys there are"
-    } else {
-        "correct the spelling, or remove the key"
+    let help = match spec.filter(|spec| !spec.fields.is_empty()) {
+        _ if !hint.is_empty() => "correct the spelling, or remove the key".to_owned(),
+        Some(spec) => format!("the keys of `{}` are {}", spec.name, own_keys(spec)),
+        None => "remove it, or see the DAG reference for the keys there are".to_owned(),
     };
     report
         .error(
@@ -332,6 +333,10 @@ fn unknown<'n>(
             format!("unknown key \"{}\" in {owner}{hint}", entry.key),
         )
         .help(help);
+}
+
+fn own_keys(spec: &OperatorSpec) -> String {
+    spec.fields.iter().map(|field| field.name).collect::<Vec<_>>().join(", ")
 }
 
 /// A key that neither every task nor this operator has; perhaps another operator has it.
@@ -351,10 +356,9 @@ fn foreign_to_operator(
             .fields
             .iter()
             .flat_map(|field| std::iter::once(field.name).chain(field.aliases.iter().copied()));
-        unknown(report, entry, owner, own.chain(keys::names(TASK_KEYS)));
+        unknown(report, entry, owner, Some(spec), own.chain(keys::names(TASK_KEYS)));
         return;
     }
-    let own: Vec<&str> = spec.fields.iter().map(|field| field.name).collect();
     let message = format!(
         "the operator `{}` of {owner} has no key \"{}\"; `{}` {}",
         spec.name,
@@ -362,10 +366,10 @@ fn foreign_to_operator(
         others.join("`, `"),
         if others.len() == 1 { "has" } else { "have" }
     );
-    let help = if own.is_empty() {
+    let help = if spec.fields.is_empty() {
         format!("`{}` has no keys of its own; remove it or change the operator", spec.name)
     } else {
-        format!("the keys of `{}` are {}", spec.name, own.join(", "))
+        format!("the keys of `{}` are {}", spec.name, own_keys(spec))
     };
     report.error(entry.key_span, "unknown-key", message).help(help);
 }

@@ -33,6 +33,9 @@ pub struct Reason {
     pub text: String,
     /// What the sentence is made of.
     pub operands: Value,
+    /// What to do about it, where there is something to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
 }
 
 /// What the shell knows of the workers that serve a queue.
@@ -46,7 +49,7 @@ pub struct Workers {
 
 impl Reason {
     pub(super) fn new(code: &'static str, text: impl Into<String>, operands: Value) -> Self {
-        Self { code, text: text.into(), operands }
+        Self { code, text: text.into(), operands, help: None }
     }
 }
 
@@ -244,12 +247,11 @@ impl Engine {
         let Some((pool, row)) =
             self.lines.pools.get(name).and_then(|pool| Some((pool, pool.row.as_ref()?)))
         else {
-            let text = format!("pool \"{name}\" does not exist; create it");
+            let text = format!("pool \"{name}\" does not exist");
             return Some(Reason::new("pool_missing", text, operands));
         };
         if pool.is_narrower_than(slots) {
-            let text =
-                format!("pool \"{name}\" has {} slots, it needs {slots}; widen it", row.slots);
+            let text = format!("pool \"{name}\" has {} slots, it needs {slots}", row.slots);
             return Some(Reason::new("pool_too_small", text, operands));
         }
         if pool.fits(slots) {
@@ -312,7 +314,7 @@ fn why_not_running(run: &Run, slot: u32, workers: Workers) -> Reason {
     });
     match (workers.serving, workers.free_slots) {
         (0, _) => {
-            let text = format!("no worker serves the queue \"{queue}\"; start one with it");
+            let text = format!("no worker serves the queue \"{queue}\"");
             Reason::new("no_worker", text, operands)
         }
         (serving, 0) => {

@@ -5,6 +5,7 @@ mod backfill;
 mod callbacks;
 mod clears;
 mod deadline;
+mod explanation;
 mod histories;
 mod keys;
 mod limits;

@@ -145,7 +145,7 @@ pub const SPEC: OperatorSpec = OperatorSpec {
         Field::new("ca_file", FieldKind::Text),
         Field::new("follow_redirects", FieldKind::Bool),
         Field::new("log_response", FieldKind::Bool),
-        Field::new("file", FieldKind::Text).aliases(&["filepath"]),
+        Field::new("file", FieldKind::Text).aliases(&["filepath", "path"]),
         Field::new("min_age", FieldKind::Duration),
         Field::new("min_size", FieldKind::Size),
         Field::new("bash_command", FieldKind::Text)

@@ -12,7 +12,7 @@ pub const SPEC: OperatorSpec = OperatorSpec {
     name: "trigger_dag",
     class_names: &["TriggerDagRunOperator"],
     fields: &[
-        Field::new("dag", FieldKind::Text).aliases(&["trigger_dag_id"]).required(),
+        Field::new("dag", FieldKind::Text).aliases(&["trigger_dag_id", "dag_id"]).required(),
         Field::new("run_id", FieldKind::Text).aliases(&["trigger_run_id"]),
         Field::new("conf", FieldKind::Any),
         Field::new("logical_date", FieldKind::Text).aliases(&["execution_date"]),

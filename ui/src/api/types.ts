@@ -235,7 +235,8 @@ export interface Question {
 
 export interface Explanation {
   state: string | null;
-  reasons: { code: string; text: string; operands: Record<string, unknown> }[];
+  since: string | null;
+  reasons: { code: string; text: string; operands: Record<string, unknown>; help?: string }[];
 }
 
 export interface Variable {

@@ -82,6 +82,7 @@ export function Why({ at }: { at: TaskRef }) {
             {reasons.map((reason) => (
               <li key={reason.code + reason.text}>
                 <p>{reason.text}</p>
+                {reason.help ? <p>{reason.help}</p> : null}
                 <code data-tip={prettyJson(reason.operands)}>{reason.code}</code>
               </li>
             ))}

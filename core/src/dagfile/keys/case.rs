@@ -20,9 +20,14 @@ pub static CASE_KEYS: &[Key] = &[
         "connections by id, each a URI; any other is unknown to the case",
     ),
     Key::new(
+        "assets",
+        KeyKind::Own,
+        "the assets whose events start the run, a list or a map of extras by name; the run is then asset_triggered",
+    ),
+    Key::new(
         "stub",
         KeyKind::Own,
-        "what tasks give instead of running, by name; any other task succeeds and gives nothing",
+        "what tasks give instead of running, by name, or by item as `task[2]`; any other task succeeds and gives nothing",
     ),
     Key::new("expect", KeyKind::Own, "what must come of it"),
 ];
@@ -44,7 +49,11 @@ pub static STUB_KEYS: &[Key] = &[
 
 /// The keys of what a case expects.
 pub static EXPECT_KEYS: &[Key] = &[
-    Key::new("success", KeyKind::TextList, "tasks that succeed"),
+    Key::new(
+        "success",
+        KeyKind::TextList,
+        "tasks that succeed; of mapped ones every item, or one as `task[2]`",
+    ),
     Key::new("failed", KeyKind::TextList, "tasks that fail"),
     Key::new("skipped", KeyKind::TextList, "tasks that are skipped"),
     Key::new(
@@ -53,7 +62,8 @@ pub static EXPECT_KEYS: &[Key] = &[
         "tasks that do not run since an upstream failed",
     ),
     Key::new("not_run", KeyKind::TextList, "tasks that do not run, for whatever reason"),
+    Key::new("count", KeyKind::Own, "how many items mapped tasks have, by task"),
     Key::new("state", KeyKind::Word(RUN_STATES), "the state of the run"),
-    Key::new("rendered", KeyKind::Own, "rendered texts: the task, its key, the text"),
-    Key::new("xcom", KeyKind::Own, "results by task"),
+    Key::new("rendered", KeyKind::Own, "rendered texts: the task or its item, its key, the text"),
+    Key::new("xcom", KeyKind::Own, "results by task or item"),
 ];

@@ -49,7 +49,7 @@ fn a_chain_retries_and_goes_on() {
     let (mut world, run) = world_of(dag("ct", vec![(task("extract"), &[]), (flaky, &["extract"])]));
     check(&world, run, "running: extract queued, train no_status");
     assert_eq!(reasons(&world, run, "train"), "upstream: upstream \"extract\" is queued");
-    let no_worker = "no_worker: no worker serves the queue \"default\"; start one with it";
+    let no_worker = "no_worker: no worker serves the queue \"default\"";
     assert_eq!(reasons(&world, run, "extract"), no_worker);
     world.run(run, "extract", Outcome::Success);
     world.run(run, "train", Outcome::Failed);
@@ -186,7 +186,7 @@ fn when_is_decided_before_a_worker_is_asked() {
     assert_eq!(world.rows.tis[&first.ti].worker.as_deref(), Some("scheduler"));
     world.finish(first, Outcome::Success);
     check(&world, run, "running: a scheduled, z no_status");
-    let text = "pool_too_small: pool \"default_pool\" has 0 slots, it needs 1; widen it";
+    let text = "pool_too_small: pool \"default_pool\" has 0 slots, it needs 1";
     assert_eq!(reasons(&world, run, "a"), text);
     world.restart();
     world.order(pool("default_pool", 1)).expect("a pool");
@@ -242,10 +242,10 @@ fn pools_go_by_priority_and_a_wide_task_does_not_starve() {
         ],
     ));
     let run = world.trigger("p", DATE);
-    assert_eq!(reasons(&world, run, "low"), "pool_missing: pool \"gpu\" does not exist; create it");
+    assert_eq!(reasons(&world, run, "low"), "pool_missing: pool \"gpu\" does not exist");
     world.order(pool("gpu", 2)).expect("a pool");
     check(&world, run, "running: low scheduled, wide scheduled, high queued, huge scheduled");
-    let text = "pool_too_small: pool \"gpu\" has 2 slots, it needs 3; widen it";
+    let text = "pool_too_small: pool \"gpu\" has 2 slots, it needs 3";
     assert_eq!(reasons(&world, run, "huge"), text);
     let text = "pool_full: pool \"gpu\" 1/2 held by p.high of manual__2025-01-01T00:00:00+00:00";
     assert_eq!(reasons(&world, run, "wide"), text);
