@@ -452,9 +452,7 @@ impl<'s> Reader<'_, '_, 's> {
         for entry in self.map("rendered", node, HELP) {
             let Some((id, task)) = self.target(&entry.key, entry.key_span) else { continue };
             let mut known: Vec<&str> = task.task.config.keys().map(String::as_str).collect();
-            if id.map_index.is_some() {
-                known.extend(keys_of_items(&task.task));
-            }
+            known.extend(keys_of_items(&task.task));
             for field in self.map(&entry.key, &entry.value, HELP) {
                 if !known.contains(&field.key.as_str()) && field.key != "env" {
                     let hint = did_you_mean(&field.key, known.iter().copied());
