@@ -27,15 +27,29 @@ pub(crate) async fn work(shared: &Shared, notice: NoticeRow) -> Option<Work> {
     let dag = crate::versions::dag_of(&version, &shared.config).ok()?;
     let callback = callback(&dag, &notice, &tis)?.clone();
     let prepared = Prepared::new(&dag, &shared.config.dags_folder, &version.file);
-    let ti = match notice.ti {
-        Some(key) => tis.iter().find(|ti| ti.id == key),
-        // A notice about the run speaks through the task instance that ended last.
-        None => tis.iter().max_by_key(|ti| ti.end_date),
+    let ti = if let Some(key) = notice.ti {
+        tis.iter().find(|ti| ti.id == key)
+    } else {
+        // A notice about the run speaks through the task instance that ended last; one whose task
+        // is gone from the DAG cannot speak.
+        let known = tis.iter().filter(|ti| prepared.index(&ti.task_id).is_some());
+        known.max_by_key(|ti| ti.end_date)
     }?;
     let seen = seen(&notice, ti);
-    let about = about(&prepared, run, ti, notice.try_number)?;
+    let mut about = about(&prepared, run, ti, notice.try_number)?;
+    about.expanded_count = expanded_count(ti, &tis);
+    let about = crate::decide::with_previous(&shared.store, about).await;
     shared.current.notice(about.key, Place { run: notice.run, log_epoch: about.key.epoch });
     Some(Work::Notice(Box::new(NoticeWork { notice, callback, about, ti: seen })))
+}
+
+/// How many instances the mapped task of an instance has; none when it is not mapped.
+fn expanded_count(ti: &TiRow, tis: &[TiRow]) -> Option<u32> {
+    let of_task = |other: &&TiRow| {
+        other.task_id == ti.task_id && other.map_index >= 0 && other.state != TaskState::Removed
+    };
+    let count = tis.iter().filter(of_task).count();
+    (ti.map_index >= 0).then(|| u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 /// The task instance as it was when the notice came about: by now it may be tried again.
