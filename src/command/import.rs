@@ -9,7 +9,7 @@ use millrace_core::dagfile::{ImportedDag, SourceFile, import, text_of};
 use millrace_core::diagnostic::{Diagnostic, Paint, Severity, has_errors, summary};
 use millrace_core::ids::DagId;
 
-use super::validate::files_of;
+use super::validate::{counted, files_of};
 use crate::failure::Failure;
 use crate::output::{print, say};
 use crate::settings::Settings;
@@ -69,7 +69,9 @@ impl Import {
             let paint = if to_terminal { Paint::Colour } else { Paint::Plain };
             self.tell(diagnostic.render(paint).trim_end())?;
         }
-        self.tell(&format!("{} DAGs were carried over; {}", dags.len(), summary(&found)))?;
+        let were = if dags.len() == 1 { "was" } else { "were" };
+        let count = counted(dags.len());
+        self.tell(&format!("{count} {were} carried over; {}", summary(&found)))?;
         let lost = found.iter().any(|found| found.severity == Severity::Warning);
         if has_errors(&found) || (self.strict && lost) {
             return Err(Failure { code: 1, message: String::new() });

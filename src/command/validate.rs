@@ -86,7 +86,7 @@ impl Validate {
                 for diagnostic in &found {
                     print(&diagnostic.render(paint))?;
                 }
-                print(&format!("{} DAGs; {}", dags.len(), summary(&found)))?;
+                print(&format!("{}; {}", counted(dags.len()), summary(&found)))?;
             }
         }
         if bad { Err(Failure { code: 1, message: String::new() }) } else { Ok(()) }
@@ -119,6 +119,11 @@ impl Validate {
             connections: Some(connections),
         })
     }
+}
+
+/// `1 DAG`, `2 DAGs`.
+pub(crate) fn counted(dags: usize) -> String {
+    format!("{dags} {}", if dags == 1 { "DAG" } else { "DAGs" })
 }
 
 /// The DAG files of paths, each with the name that messages use.

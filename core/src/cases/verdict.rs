@@ -87,8 +87,7 @@ impl Compare<'_> {
             let found = self.items_of(task_id);
             if found != *wanted as usize {
                 let message = format!("\"{task_id}\" has {}, not {wanted}", items(found));
-                let (_, why) = self.end_of(&Target::whole(task_id.clone()));
-                self.fail("unexpected-count", message, why, *place);
+                self.fail("unexpected-count", message, None, *place);
             }
         }
         if let Some((wanted, place)) = &case.expect.run {
