@@ -74,7 +74,7 @@ impl Engine {
                 continue;
             }
             let mut of_item = match &outlook {
-                Outlook::Runs => mapped(run, slot, self.config.max_map_length),
+                Outlook::Runs => begins(run, slot, self.config.max_map_length),
                 same => same.clone(),
             };
             if let Outlook::Expands(count) = of_item {
@@ -83,7 +83,7 @@ impl Engine {
                     return;
                 }
                 let Some(run) = self.runs.get(&key) else { return };
-                of_item = mapped(run, slot, self.config.max_map_length);
+                of_item = begins(run, slot, self.config.max_map_length);
             }
             self.follow(step, key, slot, of_item);
         }
@@ -184,6 +184,21 @@ pub(super) fn outlook(run: &Run, slot: u32) -> Outlook {
         Verdict::Run if against.is_empty() && counts.deciders_open == 0 => Outlook::Runs,
         Verdict::Wait if against.is_empty() => Outlook::Waits,
         verdict => decided_in_time(run, slot, verdict == Verdict::Run, &against),
+    }
+}
+
+/// What becomes of an instance whose rule holds. What has nothing to be expanded over counts as
+/// `upstream_failed`, which a decision also skips, whichever comes first.
+fn begins(run: &Run, slot: u32, most: u32) -> Outlook {
+    let outlook = mapped(run, slot, most);
+    let (Outlook::UpstreamFailed(_), Some(node)) = (&outlook, run.node(slot)) else {
+        return outlook;
+    };
+    let mut deciders = run.related_to(slot, &node.deciders);
+    match deciders.find(|&by| is_against(run, by, slot)) {
+        Some(by) => skipped_by(run, by),
+        None if run.counts(slot).deciders_open > 0 => Outlook::Waits,
+        None => outlook,
     }
 }
 

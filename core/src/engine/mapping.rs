@@ -268,7 +268,12 @@ impl Engine {
                 self.remove(step, key, slot);
                 is_changed = true;
             } else if !is_beyond && is_removed {
-                self.apply(step, key, slot, TaskEvent::Restored, reset);
+                let retries = run.task(slot).map_or(0, |task| task.retries);
+                self.apply(step, key, slot, TaskEvent::Restored, |row| {
+                    reset(row);
+                    // It is new again, as after a clear.
+                    row.max_tries = row.try_number + retries;
+                });
                 is_changed = true;
             }
         }

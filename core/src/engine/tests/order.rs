@@ -1,9 +1,18 @@
 //! One outcome, whichever task ends first.
 
-use super::world::{World, chose, dag, decision, task, task_id};
+use std::collections::BTreeSet;
+
+use super::histories::{Seen, Tale, together};
+use super::mapping::over;
+use super::model::{Deed, States};
+use super::model_rules::by_rule;
+use super::outcomes::Lcg;
+use super::plan::{Plan, build, random_plan};
+use super::world::{World, chose, dag, decision, goes_on, task, task_id};
 use crate::dag::Task;
-use crate::engine::Selection;
-use crate::state::{TaskState, TriggerRule};
+use crate::engine::{Event, Selection};
+use crate::state::{RunState, TaskState, TriggerRule};
+use crate::trigger_rule::Verdict;
 use crate::wire::Outcome::{self, Failed, Skipped, Success};
 
 /// A setup further up is asked before the rule (Airflow: `_evaluate_setup_constraint`), also where
@@ -110,4 +119,160 @@ fn what_was_marked_without_a_time_holds_nobody_back() {
     // The skip has a time, so it comes first.
     let end = "up failed, other skipped, any failed, below skipped";
     check(TaskState::Failed, [Failed, Skipped], &format!("success: {end}"));
+}
+
+/// What has nothing to be expanded over is skipped where a decision was against it, whichever of
+/// the two comes first.
+#[test]
+fn a_decision_skips_what_has_nothing_to_be_expanded_over() {
+    let check = |rule: TriggerRule, go_on: bool, expected: &str| {
+        for gate_is_first in [true, false] {
+            let each = Task { trigger_rule: rule, ..over(task("each"), "list") };
+            let tasks = vec![
+                (task("list"), &[] as &[&str]),
+                (decision("gate", "short_circuit"), &[]),
+                (each, &["list", "gate"]),
+            ];
+            let mut world = World::new();
+            world.load(dag("d", tasks));
+            let run = world.trigger("d", "2025-01-01T00:00:00Z");
+            for is_gate in [gate_is_first, !gate_is_first] {
+                if is_gate {
+                    let key = world.start(run, "gate");
+                    world.step(goes_on(key, go_on));
+                } else {
+                    world.run(run, "list", Success);
+                }
+            }
+            assert_eq!(world.line(run), expected, "{rule}, gate first: {gate_is_first}");
+        }
+    };
+    for rule in [TriggerRule::AllSuccess, TriggerRule::OneSuccess, TriggerRule::Always] {
+        check(rule, false, "success: list success, gate success, each skipped");
+        check(rule, true, "failed: list success, gate success, each upstream_failed");
+    }
+}
+
+/// One dag run to its end, in one of many orders.
+struct Played {
+    /// What the model said before anything had ended.
+    said: (States, RunState),
+    end: (States, RunState),
+    /// What ended, one after the other.
+    sequence: Vec<(String, i32)>,
+    seen: Seen,
+}
+
+fn play(plan: &Plan, order: u64) -> Played {
+    let mut tale = Tale::new(plan);
+    tale.set_pool(2);
+    tale.trigger();
+    let said = tale.predict().remove(0);
+    let mut random = Lcg(order);
+    let mut sequence = Vec::new();
+    for _ in 0..6_000 {
+        let (queued, running) = (tale.world.engine.queued().count(), tale.running());
+        let starts = match order {
+            // All that can, before anything ends; or one at a time.
+            0 | 1 => queued > 0,
+            2 => queued > 0 && running.is_empty(),
+            _ => queued > 0 && (running.is_empty() || random.below(2) == 0),
+        };
+        if starts {
+            let pick = if order < 3 { 0 } else { random.below(queued) };
+            tale.assign(pick);
+        } else if running.is_empty() {
+            let Some(at) = tale.world.engine.wake_at() else {
+                let end = tale.end().remove(0);
+                return Played { said, end, sequence, seen: tale.count() };
+            };
+            tale.world.now = tale.world.now.max(at);
+            tale.world.step(Event::Tick);
+        } else {
+            let pick = match order {
+                0 | 2 => 0,
+                1 => running.len() - 1,
+                _ => random.below(running.len()),
+            };
+            let row = &tale.world.rows.tis[&running[pick].ti];
+            sequence.push((row.task_id.to_string(), row.map_index));
+            tale.finish(running[pick]);
+        }
+    }
+    panic!("it does not come to rest");
+}
+
+/// The same tasks with the same results where every rule acts as soon as it can, as in Airflow,
+/// leaving out decisions and mapping.
+fn eagerly(plan: &Plan, order: u64) -> Vec<Option<TaskState>> {
+    let mut random = Lcg(order);
+    let mut states: Vec<Option<TaskState>> = vec![None; plan.specs.len()];
+    loop {
+        let mut ready = Vec::new();
+        let mut is_changed = false;
+        for (task, spec) in plan.specs.iter().enumerate() {
+            let above = plan.specs.iter().enumerate();
+            let above = above.filter(|(_, other)| spec.upstream.contains(&other.name));
+            let above: Vec<_> =
+                above.map(|(up, other)| (other.kind == "setup", states[up])).collect();
+            let verdict =
+                if above.is_empty() { Some(Verdict::Run) } else { by_rule(spec.rule, &above, -1) };
+            match verdict.filter(|_| states[task].is_none()) {
+                Some(Verdict::Run) => ready.push(task),
+                Some(Verdict::Skipped) => states[task] = Some(TaskState::Skipped),
+                Some(Verdict::UpstreamFailed) => states[task] = Some(TaskState::UpstreamFailed),
+                _ => continue,
+            }
+            is_changed |= states[task].is_some();
+        }
+        if is_changed {
+            continue;
+        }
+        let Some(&task) = ready.get(random.below(ready.len())) else { return states };
+        states[task] = Some(match plan.deed(0, task, -1, 1) {
+            Deed::Fails => TaskState::Failed,
+            Deed::Skips => TaskState::Skipped,
+            Deed::Succeeds { .. } => TaskState::Success,
+        });
+    }
+}
+
+/// With mapped tasks and groups, setups and teardowns, branches and short circuits, retries and
+/// limits: every order of ends gives the end that the model says beforehand.
+#[test]
+fn the_order_in_which_anything_ends_never_matters() {
+    let (mut seen, mut has_orders, mut depends_if_eager) = (Seen::default(), 0, 0);
+    let plans = 500;
+    for seed in 0..plans {
+        let plan = random_plan(1_000_000 + seed);
+        let dag = build(&plan);
+        let mut sequences = BTreeSet::new();
+        for order in 0..8 {
+            let played = play(&plan, order);
+            let (end, said) = (together(&dag, &played.end.0), together(&dag, &played.said.0));
+            assert_eq!((end, played.end.1), (said, played.said.1), "{order} of {plan:?}");
+            sequences.insert(played.sequence);
+            if order == 0 {
+                seen.add(played.seen);
+            }
+        }
+        has_orders += usize::from(sequences.len() > 1);
+        let eager: BTreeSet<Vec<_>> = (0..8).map(|order| eagerly(&plan, order)).collect();
+        depends_if_eager += usize::from(eager.len() > 1);
+    }
+    println!("{has_orders} of {plans} with several orders, {depends_if_eager} depend if eager");
+    println!("{seen:?}");
+    // It would say nothing without these.
+    for (number, least, what) in [
+        (has_orders, 300, "plans whose tasks ended in several orders"),
+        (depends_if_eager, 12, "plans that end differently when rules act at once"),
+        (seen.items, 100, "mapped items"),
+        (seen.grouped, 15, "items of a mapped group"),
+        (seen.empty, 15, "empty mappings"),
+        (seen.teardowns, 30, "teardowns that ran"),
+        (seen.decided, 150, "tasks skipped by a decision"),
+        (seen.retried, 100, "retries"),
+    ] {
+        assert!(number >= least, "only {number} {what}");
+    }
 }
