@@ -215,7 +215,8 @@ impl<'a> Ideal<'a> {
                     (None, by_rule) => by_rule.earlier_of(to_come),
                 }
             }
-            state if state.is_terminal() => common.start.plus(tries),
+            // Without a try, it was marked or could not be expanded: that takes a unit as well.
+            state if state.is_terminal() => common.start.plus(tries.max(1)),
             _ => Span::from(common.start.earliest.saturating_add(tries.max(1))),
         }
     }

@@ -252,10 +252,11 @@ impl Engine {
                 // It was decided before the others could be expanded.
                 return false;
             }
-            is_changed = true;
-            if by_index.contains_key(&0) || count == 0 {
+            // Where there is nothing to expand over, its own rule says what becomes of it.
+            is_changed = count > 0;
+            if count > 0 && by_index.contains_key(&0) {
                 self.remove(step, key, slot);
-            } else {
+            } else if count > 0 {
                 self.become_first(step, key, slot);
                 by_index.insert(0, slot);
             }

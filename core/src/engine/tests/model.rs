@@ -159,7 +159,8 @@ impl Question<'_> {
                 items.insert(-1, first);
                 return items;
             }
-            Some(mut first) if count == 0 || items.contains_key(&0) => {
+            Some(first) if count == 0 => drop(items.insert(-1, first)),
+            Some(mut first) if items.contains_key(&0) => {
                 first.state = TaskState::Removed;
                 items.insert(-1, first);
             }
@@ -352,7 +353,9 @@ impl Place<'_> {
             TaskState::Skipped | TaskState::UpstreamFailed | TaskState::Removed if tries == 0 => {
                 self.as_it_is(self.untried_at())
             }
-            state if state.is_terminal() => self.as_it_is(self.start().saturating_add(tries)),
+            state if state.is_terminal() => {
+                self.as_it_is(self.start().saturating_add(tries.max(1)))
+            }
             _ => self.tried(self.start()),
         }
     }
@@ -450,7 +453,8 @@ impl Place<'_> {
                 }
                 Count::Is(count) if count > MAP_LENGTH_MAX => {
                     let state = Some(TaskState::Failed);
-                    return Fate::Ends(End { state, at: start, ..self.waits() });
+                    let at = start.saturating_add(1);
+                    return Fate::Ends(End { state, at, ..self.waits() });
                 }
                 Count::Is(count) if expanded.get(&unit) != Some(&count) => {
                     return Fate::Expands(unit, count);

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
+
 use super::histories::{Seen, Tale, together};
-use super::mapping::over;
+use super::mapping::{grouped, over};
 use super::model::{Deed, States};
 use super::model_rules::by_rule;
 use super::outcomes::Lcg;
@@ -150,6 +152,63 @@ fn a_decision_skips_what_has_nothing_to_be_expanded_over() {
     for rule in [TriggerRule::AllSuccess, TriggerRule::OneSuccess, TriggerRule::Always] {
         check(rule, false, "success: list success, gate success, each skipped");
         check(rule, true, "failed: list success, gate success, each upstream_failed");
+    }
+}
+
+/// That a task cannot be expanded takes a unit of time like a try, so that a skip beside its
+/// source comes before, whichever really ends first.
+#[test]
+fn what_cannot_be_expanded_fails_a_unit_after_its_source() {
+    for list_is_first in [true, false] {
+        let tasks = vec![
+            (task("list"), &[] as &[&str]),
+            (task("other"), &[]),
+            (over(task("each"), "list"), &["list"]),
+            (task("below"), &["other", "each"]),
+        ];
+        let mut world = World::new();
+        world.load(dag("d", tasks));
+        let run = world.trigger("d", "2025-01-01T00:00:00Z");
+        for is_list in [list_is_first, !list_is_first] {
+            if is_list {
+                world.give(run, "list", json!(vec![0; 1025]));
+            } else {
+                world.run(run, "other", Skipped);
+            }
+        }
+        let expected = "success: list success, other skipped, each failed, below skipped";
+        assert_eq!(world.line(run), expected, "list first: {list_is_first}");
+    }
+}
+
+/// A mapped group whose list is empty the second time: a member that had been decided before the
+/// others were expanded is skipped, whichever member is looked at first.
+#[test]
+fn a_group_that_becomes_empty_has_one_end() {
+    for list_is_first in [true, false] {
+        let tasks = vec![
+            (task("list"), &[] as &[&str]),
+            (task("other"), &[]),
+            (grouped(task("g.a"), "g", "list"), &["list"]),
+            (grouped(task("g.b"), "g", "list"), &["list", "other"]),
+        ];
+        let mut world = World::new();
+        world.load(dag("d", tasks));
+        let run = world.trigger("d", "2025-01-01T00:00:00Z");
+        world.run(run, "other", Failed);
+        world.give(run, "list", json!([1, 2]));
+        assert_eq!(world.state(run, "g.b"), TaskState::UpstreamFailed);
+        world.clear(run, Selection::default()).expect("a clear");
+        for is_list in [list_is_first, !list_is_first] {
+            if is_list {
+                world.give(run, "list", json!([]));
+            } else {
+                world.run(run, "other", Success);
+            }
+        }
+        assert_eq!(world.state(run, "g.b"), TaskState::Skipped, "list first: {list_is_first}");
+        assert_eq!(world.rows.tis[&world.item(run, "g.a", 1)].state, TaskState::Removed);
+        assert_eq!(world.run_state(run), RunState::Success);
     }
 }
 
