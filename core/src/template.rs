@@ -42,6 +42,7 @@ mod turns;
 mod value;
 mod views;
 mod walk;
+mod work;
 mod wrapping;
 mod xcom;
 

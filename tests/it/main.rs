@@ -15,6 +15,7 @@ mod crash;
 mod deadline;
 mod deployment;
 mod failures;
+mod folder;
 mod house;
 mod impossible;
 mod layering;

@@ -62,6 +62,10 @@ fn unknown_method(
     method: &str,
     args: &[Value],
 ) -> Result<Value, Error> {
+    // At the end of a list nothing is searched.
+    if !matches!(method, "append" | "pop") {
+        std::iter::once(value).chain(args).try_for_each(super::work::look_at)?;
+    }
     if method == super::slices::METHOD {
         return super::slices::slice(value, args);
     }

@@ -16,6 +16,7 @@ use super::lookups_of::lookups_of;
 use super::rewrite::{Rewritten, parse_bounded, readable, rewrite};
 use super::scope::{Root, Run, Scope};
 use super::temporal::fault;
+use super::work::metered;
 use super::{
     Limits, containers, filters, growth, native, ops, ranges, sequences, shell, tags, turns, value,
     wrapping,
@@ -312,6 +313,7 @@ fn on_stack_for<T: Send>(
 ) -> Result<T, RenderError> {
     let failed = |message: &str| RenderError::whole(TemplateFault::Failed, name, message);
     let broken = || failed("the template engine failed on this template");
+    let render = || metered(render);
     if !needs_deep_stack(text) {
         // A fault of the engine ends this render, never the process. A render shares nothing that
         // it could leave half changed.

@@ -12,6 +12,7 @@ use super::args::{Args, Given};
 use super::python_text;
 use super::temporal::fault;
 use super::value::check_shape;
+use super::work;
 
 /// The longest text that may become a part of another, in bytes.
 const MAX_PART_BYTES: usize = 256 * 1024;
@@ -20,9 +21,12 @@ const MAX_REPLACED_BYTES: usize = 4 * 1024 * 1024;
 /// The widest field, indent or row.
 const MAX_WIDTH: usize = 999;
 
-/// Adds `__mr_part`, which `~` puts around its operands, and bounded forms of filters.
+/// Adds `__mr_part`, which `~` puts around its operands, `__mr_work` and `__mr_work_of_text`, of
+/// which one stands before every filter, and bounded forms of filters.
 pub(crate) fn register(env: &mut Environment<'_>) {
     env.add_function("__mr_part", |value: Value| part(&value));
+    env.add_filter("__mr_work", |value: Value| work::look_at(&value).map(|()| value));
+    env.add_filter("__mr_work_of_text", |value: Value| work::look_at_text(&value).map(|()| value));
     env.add_filter("string", |state: &State<'_, '_>, value: Value| {
         let value = part(&value)?;
         filters::string(state, &value)
@@ -63,7 +67,7 @@ pub(crate) fn bounded(value: &Value) -> Result<(), Error> {
         Some(text) if text.len() > MAX_PART_BYTES => {
             Err(fault(format!("a text of more than {MAX_PART_BYTES} bytes cannot be combined")))
         }
-        Some(_) => Ok(()),
+        Some(_) => work::look_at(value),
         None => check_shape(value),
     }
 }

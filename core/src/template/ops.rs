@@ -14,6 +14,7 @@ use super::object::Temporal;
 use super::temporal::delta::{Delta, Interval};
 use super::temporal::moment::{Moment, Shift};
 use super::temporal::{fault, scale_to_micros};
+use super::work::look_at;
 
 /// The longest text or list that `*` or a format width may make, in characters or items.
 const MAX_REPEATED: usize = 1_000_000;
@@ -186,9 +187,15 @@ pub(crate) fn compared(left: &Value, right: &Value) -> Result<Ordering, Error> {
     })
 }
 
+fn look_at_both(left: &Value, right: &Value) -> Result<(), Error> {
+    look_at(left)?;
+    look_at(right)
+}
+
 fn equal(left: &Value, right: &Value) -> Result<bool, Error> {
     refuse_undefined(left)?;
     refuse_undefined(right)?;
+    look_at_both(left, right)?;
     Ok(plain_value(left) == plain_value(right))
 }
 
@@ -200,6 +207,7 @@ fn ordered(
 ) -> Result<bool, Error> {
     refuse_undefined(left)?;
     refuse_undefined(right)?;
+    look_at_both(left, right)?;
     let (left, right) = (plain_value(left), plain_value(right));
     if let (Some(a), Some(b)) = (Temporal::of(&left), Temporal::of(&right)) {
         return match a.compare(b) {
@@ -370,6 +378,7 @@ fn quick(code: &str, left: &Value, right: &Value) -> Option<Value> {
 fn native(state: &State<'_, '_>, code: &str, left: &Value, right: &Value) -> Result<Value, Error> {
     refuse_undefined(left)?;
     refuse_undefined(right)?;
+    look_at_both(left, right)?;
     if let Some(value) = quick(code, left, right) {
         return Ok(value);
     }

@@ -1,7 +1,7 @@
 //! Python's operators for a template engine without operator overloading.
 //!
 //! `dt - macros.timedelta(days=1)` is rewritten, before compilation, to a call of a function of
-//! `ops`, by editing the template's text at the exact places that the parser reports. Lines never
+//! `ops`, and `x | upper` to `x |__mr_work| upper`, by editing the template's text at the exact places that the parser reports. Lines never
 //! change, and [`Rewritten::original_offset`] maps a column back. It also bounds the depth that
 //! the engine's parser and compiler must recurse. It must not evaluate anything.
 
@@ -33,6 +33,10 @@ pub(crate) const MUTATORS: &[&str] = &[
     "sort",
     "reverse",
 ];
+
+/// Filters that cost the same for a long list as for a short one.
+const LOOKS_AT_NO_ITEM: &[&str] =
+    &["default", "d", "length", "count", "first", "last", "safe", "attr", "unquoted"];
 
 /// A template's text after rewriting.
 #[derive(Debug)]
@@ -312,6 +316,22 @@ impl Editor<'_, '_> {
             ast::Expr::Slice(slice) => {
                 super::walk::for_each_child(expr, &mut |child| self.visit(child));
                 self.replace_slice(end_of(slice.expr.span()));
+            }
+            ast::Expr::Filter(filter) => {
+                if let Some(input) = &filter.expr
+                    && !matches!(input, ast::Expr::Const(_))
+                {
+                    let pipe = self.operator_after(end_of(input.span()));
+                    if let Some((Token::Pipe, span)) = self.tokens.get(pipe) {
+                        let work = if LOOKS_AT_NO_ITEM.contains(&filter.name) {
+                            "|__mr_work_of_text"
+                        } else {
+                            "|__mr_work"
+                        };
+                        self.replace(start_of(*span), 0, work);
+                    }
+                }
+                super::walk::for_each_child(expr, &mut |child| self.visit(child));
             }
             ast::Expr::List(list) if self.literals_change => {
                 self.wrap("__mr_list(", list.span(), expr);

@@ -56,7 +56,8 @@ pub(crate) fn check_shape(value: &Value) -> Result<(), Error> {
         }
     }
     let mut left = MAX_PARTS;
-    walk(value, 0, &mut left)
+    walk(value, 0, &mut left)?;
+    super::work::spend(MAX_PARTS - left)
 }
 
 /// Writes an expression's value as Python's `str()` would.

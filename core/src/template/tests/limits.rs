@@ -163,11 +163,54 @@ fn values_cannot_grow_faster_than_the_template() {
     );
 }
 
-/// Quotes of quotes double with each step.
+/// Few instructions that each look at much: fuel alone would let them go on for minutes.
 #[test]
-fn quoting_again_and_again_is_bounded() {
-    check_error(&format!("{{{{ 'a\"b' {} }}}}", "| tojson".repeat(45)), "cannot be combined");
+fn what_instructions_look_at_is_counted() {
+    let each = |set: &str, body: &str| {
+        format!("{{% set s = {set} %}}{{% for i in range(1000) %}}{body}{{% endfor %}}")
+    };
+    let (text, list) = ("'x' * 250000", "range(100000) | list");
+    for template in [
+        each(text, "{% set a = s | upper %}"),
+        each(text, "{% set a = s | trim | title | length %}"),
+        each(text, "{% set a = s.upper() %}"),
+        each(text, "{% set a = 'y' in s %}"),
+        each(text, "{% set a = s ~ 'y' %}"),
+        each(text, "{% set a = s | tojson %}"),
+        each(text, "{% set a = s == s ~ '' %}"),
+        each(text, "{% set a = '%s' % s %}"),
+        each(text, "{% set a %}{{ s }}{% endset %}"),
+        each(list, "{% set a = i in s %}"),
+        each(list, "{% set a = (s) | sort %}"),
+        each(list, "{% set a = s | sum %}"),
+        each(list, "{% set a = s + s %}"),
+        each(list, "{% set a = s | join %}"),
+        each(list, "{% set a = s | map('string') | list %}"),
+        each(list, "{% set a = s.index(99999) %}"),
+        each(list, "{% set a = s[1:] %}"),
+        each(text, "{% set a = s[1:] %}"),
+    ] {
+        let found = Renderer::default().render("t", &template, &scope());
+        let Err(RenderError::Template(error)) = found else { panic!("{template}: {found:?}") };
+        assert_eq!(error.fault, TemplateFault::Limit, "{template}: {error}");
+        assert!(error.message.contains("too much work; shorten its loops"), "{error}");
+    }
+    check("{{ range(100000) | list | sort | map('string') | join | length }}", "488890");
+    check(
+        "{% for i in range(2000) %}{{ 'ab' | upper | replace('A', '') | trim }}{% endfor %}",
+        &"B".repeat(2000),
+    );
+    // What does not look at each item costs nothing, however often.
+    let cheap = "{% if i in range(99999) and i in {1: 2} %}{% endif %}{% set a = s | length + (s | last) %}";
+    check(&each(list, &format!("{cheap}{{{{ s | default(1) | first }}}}")), &"0".repeat(1000));
+    check(
+        "{% set l = [] %}{% for i in range(3000) %}{% do l.append(i) %}{% endfor %}{{ l | length }}",
+        "3000",
+    );
     check_error(&format!("{{{{ 'a\\'b' {} }}}}", "| shellquote".repeat(45)), "cannot be combined");
+    // Quotes that double, and a lookup that is not there, are what they were.
+    check_error(&format!("{{{{ 'a\"b' {} }}}}", "| tojson".repeat(45)), "cannot be combined");
+    check("{{ missing | default('x') }}{{ params.gone | d('y') | upper }}", "xY");
 }
 
 #[test]
