@@ -56,6 +56,11 @@ fn main() -> ExitCode {
     start_logging(&cli.command);
     // Two providers in one process panic at first use; this one is chosen for all.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    match cli.settings.zones() {
+        // Templates know the zones that timetables know; nothing was rendered yet.
+        Ok(zones) => drop(millrace_core::template::install_zones(zones)),
+        Err(failure) => return report(&failure),
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return report(&Failure::defect(format!("no runtime: {error}"))),

@@ -53,6 +53,7 @@ pub use error::{RenderError, TemplateError, TemplateFault, removed_name};
 pub use lookup::{Answer, Lookup, Lookups};
 pub use response::ResponseView;
 pub use scope::Scope;
+pub use temporal::moment::install_zones;
 
 /// Bounds of one render.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

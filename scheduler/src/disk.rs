@@ -139,3 +139,71 @@ fn with_diagnostic(diagnostic: Diagnostic) -> DagFile {
     let document = Document::bare(diagnostic);
     DagFile { documents: vec![document], files: BTreeMap::new(), paths: Vec::new() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use millrace_core::timetable::Zones;
+
+    use super::*;
+
+    /// A folder of DAGs in a folder with a secret beside it.
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dags = folder.path().join("dags");
+        std::fs::create_dir_all(dags.join("sql")).expect("a folder");
+        let write = |name: &str, text: &str| {
+            std::fs::write(folder.path().join(name), text).expect("written");
+        };
+        write("secret.sql", "select 'secret'");
+        write("dags/sql/part.sql", "select 1");
+        write("dags/sql/outer.sql", "{% include 'sql/part.sql' %}");
+        write("dags/sql/nested.sql", "{% include '../secret.sql' %}");
+        let large = "x".repeat(FILE_BYTES_MAX + 1);
+        write("dags/sql/large.sql", &large);
+        symlink("../../secret.sql", dags.join("sql/link.sql")).expect("a link");
+        symlink("part.sql", dags.join("sql/near.sql")).expect("a link");
+        symlink("/dev/zero", dags.join("sql/zero.sql")).expect("a link");
+        folder
+    }
+
+    /// What is said of a task whose command takes in `name`.
+    fn said(folder: &Path, name: &str) -> String {
+        let zones = Zones::default();
+        let path = folder.join("dags/a.yaml");
+        let text = format!(
+            "dag_id: a\ntasks:\n  t:\n    operator: bash\n    bash_command: \"{{% include '{name}' %}} \"\n"
+        );
+        std::fs::write(&path, text).expect("written");
+        let read = read_dag_file(&path, "a.yaml", &Known::new(&zones));
+        assert!(read.files.values().all(|text| !text.contains("secret")), "{name}");
+        let said = read.documents.iter().flat_map(|document| &document.diagnostics);
+        said.map(|found| found.message.clone()).collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn templates_take_in_files_of_the_folder_alone() {
+        let folder = folder();
+        let absolute = folder.path().join("secret.sql").to_string_lossy().into_owned();
+        for (name, expected) in [
+            ("sql/part.sql", ""),
+            ("sql/outer.sql", ""),
+            ("sql/near.sql", ""),
+            ("../secret.sql", "a template may not take in \"../secret.sql\""),
+            ("sql/../../secret.sql", "a template may not take in \"sql/../../secret.sql\""),
+            (absolute.as_str(), "a template may not take in"),
+            ("/dev/zero", "a template may not take in \"/dev/zero\""),
+            ("sql/nested.sql", "a template may not take in \"../secret.sql\""),
+            ("sql/link.sql", "it is a link that leads out of the DAG file's folder"),
+            ("sql/zero.sql", "it is a link that leads out of the DAG file's folder"),
+            ("sql", "it is not a file"),
+            ("sql/gone.sql", "there is no such file"),
+            ("sql/large.sql", "at most"),
+        ] {
+            let said = said(folder.path(), name);
+            assert!(said.contains(expected), "{name}: {said}");
+            assert_eq!(said.is_empty(), expected.is_empty(), "{name}: {said}");
+        }
+    }
+}

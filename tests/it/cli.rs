@@ -55,6 +55,39 @@ fn write(folder: &Path, name: &str, text: &str) {
     std::fs::write(folder.join(name), text).expect("written");
 }
 
+/// Templates and timetables know the zones of one folder: one that the built-in data has not.
+#[test]
+fn templates_know_the_zones_of_the_folder_that_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let zones = folder.path().join("zones");
+    std::fs::create_dir_all(zones.join("Mars")).expect("a folder");
+    let known = root().join("tests/vectors/tzdata-2025b/Africa/Casablanca");
+    std::fs::copy(known, zones.join("Mars/Olympus")).expect("a zone");
+    write(
+        folder.path(),
+        "far.yaml",
+        "dag_id: far\nschedule: '@daily'\ntimezone: Mars/Olympus\nstart_date: 2025-01-01\ntasks:\n  a:\n    operator: bash\n    bash_command: echo {{ logical_date.in_timezone('Mars/Olympus').timezone_name }}\n",
+    );
+    let arguments = ["render", "far.yaml", "--date", "2025-03-01"];
+    let zones = zones.to_string_lossy().into_owned();
+    let (code, shown, errors) =
+        offline(folder.path(), &arguments, &[("MILLRACE_TZDIR", zones.as_str())]);
+    assert_eq!(code, 0, "{shown}{errors}");
+    assert!(shown.contains("echo Mars/Olympus"), "{shown}");
+
+    write(
+        folder.path(),
+        "far.yaml",
+        "dag_id: far\ntasks:\n  a:\n    operator: bash\n    bash_command: echo {{ logical_date.in_timezone('Mars/Olympus') }}\n",
+    );
+    let (code, shown, errors) = offline(folder.path(), &arguments, &[]);
+    assert_ne!(code, 0, "{shown}");
+    assert!(
+        format!("{shown}{errors}").contains("unknown time zone \"Mars/Olympus\""),
+        "{shown}{errors}"
+    );
+}
+
 #[test]
 fn validate_says_everything_at_its_line() {
     let folder = root().join("tests/fixtures/broken");

@@ -157,6 +157,11 @@ impl Renderer {
     ) -> Result<serde_json::Value, RenderError> {
         let json = self.evaluate(name, text, scope)?;
         Ok(match json {
+            serde_json::Value::String(found)
+                if found.is_empty() && may_write_nothing(name, text) =>
+            {
+                serde_json::Value::Null
+            }
             serde_json::Value::String(text) => {
                 native::literal(&text).unwrap_or(serde_json::Value::String(text))
             }
@@ -373,6 +378,17 @@ fn evaluate_source(
         return render_text(run, name, &rewritten.text, output_bytes).map(Value::from);
     }
     Ok(value)
+}
+
+/// Whether a template may end without writing anything: native rendering gives none then.
+fn may_write_nothing(name: &str, text: &str) -> bool {
+    let text = &*readable(text);
+    if !is_template(text) {
+        return false;
+    }
+    let Ok(parsed) = parse_bounded(name, text) else { return false };
+    let Stmt::Template(template) = &parsed.tree else { return false };
+    !template.children.iter().any(|part| matches!(part, Stmt::EmitExpr(_) | Stmt::EmitRaw(_)))
 }
 
 /// The expression of a template that is nothing but `{{ … }}`, with blanks for what surrounds it

@@ -14,6 +14,7 @@ use super::args::{Args, Given};
 use super::growth::bounded;
 use super::object::Temporal;
 use super::python_text;
+use super::temporal::delta::Delta;
 use super::temporal::moment::Moment;
 use super::temporal::{fault, format, parse, strftime};
 use super::value::{Dumps, dumps, to_json};
@@ -43,7 +44,10 @@ pub(crate) fn register(env: &mut Environment<'_>) {
     env.add_filter("format", formatted);
     env.add_filter("int", int);
     env.add_filter("float", float);
-    env.add_filter("abs", |value: Value| filters::abs(counted(value)));
+    env.add_filter("abs", |value: Value| match Temporal::of(&value) {
+        Some(Temporal::Delta(delta)) => Ok(Temporal::Delta(Delta(delta.0.abs())).into()),
+        _ => filters::abs(counted(value)),
+    });
     env.add_filter("round", round);
     env.add_filter("filesizeformat", filesizeformat);
     env.add_filter("trim", trim);
@@ -125,12 +129,7 @@ fn from_json_text(value: Value) -> Result<Value, Error> {
 
 /// `tojson` as Jinja2 has it: keys in order, letters beyond ASCII and HTML's own escaped.
 fn to_json_text(value: Value, indent: Option<usize>, named: Kwargs) -> Result<Value, Error> {
-    if !super::sequences::is_json(&value) {
-        let kind = super::ops::type_name(&value);
-        return Err(fault(format!("filter \"tojson\" cannot write a value of type {kind}")));
-    }
-    // Quotes double with each time.
-    bounded(&value)?;
+    super::sequences::check_json(&value)?;
     let json = to_json(&value)?;
     let indent = match indent {
         Some(indent) => Some(indent),

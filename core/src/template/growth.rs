@@ -39,6 +39,7 @@ pub(crate) fn register(env: &mut Environment<'_>) {
         "batch",
         |state: &State<'_, '_>, value: Value, count: usize, fill: Option<Value>| {
             check_width(count)?;
+            super::sequences::items(&value, "batch")?;
             filters::batch(state, value, count, fill)
         },
     );
@@ -46,6 +47,7 @@ pub(crate) fn register(env: &mut Environment<'_>) {
         "slice",
         |state: &State<'_, '_>, value: Value, count: usize, fill: Option<Value>| {
             check_width(count)?;
+            super::sequences::items(&value, "slice")?;
             filters::slice(state, value, count, fill)
         },
     );

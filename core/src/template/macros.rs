@@ -8,14 +8,16 @@ use std::sync::Arc;
 
 use jiff::civil;
 use jiff::tz::TimeZone;
-use minijinja::value::{Object, ObjectRepr};
+use minijinja::value::{Object, ObjectRepr, ValueKind};
 use minijinja::{Error, ErrorKind, State, Value};
 
 use super::args::Args;
+use super::names::Record;
 use super::object::{Temporal, delta_from_args, relative_from_args, zone_from_value};
+use super::python_text;
 use super::scope::Run;
 use super::temporal::delta::Interval;
-use super::temporal::moment::{Moment, shift_days};
+use super::temporal::moment::Moment;
 use super::temporal::strftime::{cldr, strftime};
 use super::temporal::strptime::strptime;
 use super::temporal::{fault, humanize, locale, parse};
@@ -38,6 +40,18 @@ const PATHS: &[&str] = &[
     "macros.datetime.utcfromtimestamp",
     "macros.datetime.fromisoformat",
     "macros.datetime.combine",
+    "macros.datetime.fromordinal",
+    "macros.datetime.min",
+    "macros.datetime.max",
+    "macros.dateutil.parser.isoparse",
+    "macros.dateutil.relativedelta.MO",
+    "macros.dateutil.relativedelta.TU",
+    "macros.dateutil.relativedelta.WE",
+    "macros.dateutil.relativedelta.TH",
+    "macros.dateutil.relativedelta.FR",
+    "macros.dateutil.relativedelta.SA",
+    "macros.dateutil.relativedelta.SU",
+    "macros.time.gmtime",
     "macros.datetime.datetime",
     "macros.datetime.timedelta",
     "macros.datetime.date",
@@ -94,7 +108,8 @@ impl Object for Callable {
     }
 
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        self.below(key.as_str()?).map(|path| Callable::value(&self.run, path))
+        let path = self.below(key.as_str()?)?;
+        Some(constant(path).unwrap_or_else(|| Callable::value(&self.run, path)))
     }
 
     fn call(self: &Arc<Self>, _state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
@@ -117,13 +132,28 @@ impl Object for Callable {
     }
 }
 
+/// What is a value below `macros`, and no function.
+fn constant(path: &str) -> Option<Value> {
+    let (module, name) = path.rsplit_once('.')?;
+    let wall = match path {
+        "macros.datetime.min" => civil::date(1, 1, 1).at(0, 0, 0, 0),
+        "macros.datetime.max" => civil::date(9999, 12, 31).at(23, 59, 59, 999_999_000),
+        // `MO` alone can be called as well: it is a text that `MO(-1)` replaces.
+        _ if module == "macros.dateutil.relativedelta" && name.len() == 2 => {
+            return Some(Value::from(name));
+        }
+        _ => return None,
+    };
+    Some(Moment::naive(wall).into())
+}
+
 fn call(run: &Arc<Run>, path: &str, values: &[Value]) -> Result<Value, Error> {
     let name = path.rsplit('.').next().unwrap_or(path);
     let mut args = Args::new(name, values)?;
     let value = match path {
         "macros.ds_add" => ds_add(&mut args)?,
         "macros.ds_format" => {
-            let ds = args.require_text("ds")?;
+            let ds = python_text::text(&args.require("ds")?);
             let input = args.require_text("input_format")?;
             let output = args.require_text("output_format")?;
             Value::from(strftime(&strptime(&ds, &input)?, &output)?)
@@ -137,8 +167,18 @@ fn call(run: &Arc<Run>, path: &str, values: &[Value]) -> Result<Value, Error> {
             return relative_from_args(values)
                 .map(|relative| Temporal::Relative(Box::new(relative)).into());
         }
-        "macros.dateutil.parser.parse" | "macros.datetime.fromisoformat" => {
-            parse::parse(&args.require_text("timestr")?, None)?.into()
+        "macros.dateutil.parser.parse" => {
+            let text = args.require_text("timestr")?;
+            let day_first = args.take_named("dayfirst")?.is_some_and(|flag| flag.is_true());
+            parse::parse_as(&text, None, day_first)?.into()
+        }
+        "macros.datetime.fromisoformat" | "macros.dateutil.parser.isoparse" => {
+            parse::parse(&args.require_text("date_string")?, None)?.into()
+        }
+        path if path.starts_with("macros.dateutil.relativedelta.") => {
+            // `MO(-1)`, as `relativedelta` reads it.
+            let nth = args.int("n")?.unwrap_or(1);
+            Value::from(format!("{name}({nth:+})"))
         }
         "macros.dateutil.tz.gettz" => {
             Temporal::Zone(zone_from_value(&args.require("name")?)?).into()
@@ -153,20 +193,30 @@ fn call(run: &Arc<Run>, path: &str, values: &[Value]) -> Result<Value, Error> {
 
 /// `ds_add(ds, days)`: text in, text out; strict about `YYYY-MM-DD`, as Airflow is.
 fn ds_add(args: &mut Args<'_>) -> Result<Value, Error> {
-    let ds = args.require("ds")?;
-    let days = args.int("days")?.ok_or_else(|| args.fault("missing argument \"days\""))?;
-    let Some(text) = ds.as_str() else {
-        return Err(args.fault("\"ds\" must be text such as ds; write some_date | ds"));
-    };
-    if days == 0 {
-        return Ok(ds);
+    let given = args.require("ds")?;
+    let (ds, is_text) = (python_text::text(&given), given.as_str().is_some());
+    let days = args.require("days")?;
+    if !days.is_true() {
+        return Ok(Value::from(ds));
     }
-    let date = strptime(text, "%Y-%m-%d")?.date();
-    Ok(Value::from(shift_days(date, days)?.to_string()))
+    let days = if days.kind() == ValueKind::Bool { Value::from(1) } else { days };
+    let days = f64::try_from(days).map_err(|_| args.fault("\"days\" must be a number"))?;
+    let micros = super::temporal::scale_to_micros(days, 86_400e6)?;
+    let read = strptime(&ds, "%Y-%m-%d").map_err(|error| {
+        if is_text {
+            return error;
+        }
+        args.fault("\"ds\" must be text such as ds; write some_date | ds")
+    })?;
+    let moved = read.plus_micros(micros)?;
+    if moved.date().year() < 1 {
+        return Err(args.fault("date value out of range"));
+    }
+    Ok(Value::from(moved.date().to_string()))
 }
 
 fn ds_format_locale(args: &mut Args<'_>) -> Result<Value, Error> {
-    let ds = args.require_text("ds")?;
+    let ds = python_text::text(&args.require("ds")?);
     let input = args.require_text("input_format")?;
     let output = args.require_text("output_format")?;
     let wanted = args.text("locale")?.unwrap_or_else(|| "en_US".to_string());
@@ -178,6 +228,11 @@ fn ds_format_locale(args: &mut Args<'_>) -> Result<Value, Error> {
 
 fn diff_for_humans(run: &Run, args: &mut Args<'_>) -> Result<Value, Error> {
     let moment = moment_arg(args, "dt")?.ok_or_else(|| args.fault("missing argument \"dt\""))?;
+    // pendulum takes a date-time without a zone for one of UTC.
+    let moment = match moment.zone() {
+        None => moment.with_zone(Some(&TimeZone::UTC))?,
+        Some(_) => moment,
+    };
     let since = moment_arg(args, "since")?;
     let against_now = since.is_none();
     let other = match since {
@@ -223,6 +278,12 @@ fn datetime(run: &Run, path: &str, args: &mut Args<'_>) -> Result<Value, Error> 
                 _ => Moment::utc(instant).without_zone().into(),
             }
         }
+        "macros.datetime.fromordinal" => {
+            let day = args.int("n")?.ok_or_else(|| args.fault("missing argument \"n\""))?;
+            let first = civil::date(1, 1, 1);
+            let date = super::temporal::moment::shift_days(first, day - 1)?;
+            Moment::naive(date.to_datetime(civil::Time::midnight())).into()
+        }
         "macros.datetime.combine" => {
             match (Temporal::of(&args.require("date")?), Temporal::of(&args.require("time")?)) {
                 (Some(Temporal::Date(date)), Some(Temporal::Time(time))) => {
@@ -256,7 +317,7 @@ fn module_function(run: &Run, path: &str, args: &mut Args<'_>) -> Result<Value, 
     Ok(match path {
         "macros.random" => Value::from(unit_float(run.draw())),
         "macros.uuid.uuid4" => {
-            Value::from(uuid_text(run.draw() & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62))
+            uuid(run.draw() & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62)
         }
         "macros.uuid.UUID" => {
             let text = args.require_text("hex")?;
@@ -266,7 +327,7 @@ fn module_function(run: &Run, path: &str, args: &mut Args<'_>) -> Result<Value, 
                 .filter(|c| !matches!(c, '-' | '{' | '}'))
                 .collect();
             match (digits.len(), u128::from_str_radix(&digits, 16)) {
-                (32, Ok(number)) => Value::from(uuid_text(number)),
+                (32, Ok(number)) => uuid(number),
                 _ => return Err(args.fault("badly formed hexadecimal UUID string")),
             }
         }
@@ -279,23 +340,57 @@ fn module_function(run: &Run, path: &str, args: &mut Args<'_>) -> Result<Value, 
         }
         "macros.json.dumps" => {
             let value = args.require("obj")?;
+            super::sequences::check_json(&value)?;
             let json = to_json(&value)?;
             let indent = args.named_int("indent")?.and_then(|width| usize::try_from(width).ok());
+            let separators = args.take_named("separators")?;
+            let compact = separators.is_some_and(|pair| pair.to_string() == "(',', ':')");
             let flag = |value: Option<Value>, default: bool| value.map_or(default, |v| v.is_true());
             let how = Dumps {
                 sort_keys: flag(args.take_named("sort_keys")?, false),
                 ensure_ascii: flag(args.take_named("ensure_ascii")?, true),
                 indent: indent.map(|width| width.min(16)),
             };
-            Value::from(dumps(&json, how))
+            let text = dumps(&json, how);
+            // The only other separators in use are those without blanks.
+            Value::from(if compact { super::value::compact(&json, how) } else { text })
         }
         "macros.time.time" => Value::from(run.now()?.epoch_secs()?),
+        "macros.time.gmtime" => {
+            let secs = args.float("secs")?;
+            let moment = match secs {
+                None => run.now()?,
+                Some(secs) => moment_at(secs)?,
+            };
+            super::object::struct_time(&moment, 0)
+        }
         "macros.time.strftime" => {
-            Value::from(strftime(&run.now()?, &args.require_text("format")?)?)
+            let layout = args.require_text("format")?;
+            let moment = match args.take("t")? {
+                None => run.now()?,
+                Some(parts) => moment_of_parts(&parts)?,
+            };
+            Value::from(strftime(&moment, &layout)?)
         }
         "macros.yaml" => return Err(args.fault("is not offered in templates; use macros.json")),
         _ => return Err(args.fault("is a module and cannot be called")),
     })
+}
+
+fn moment_at(secs: f64) -> Result<Moment, Error> {
+    let micros = super::temporal::scale_to_micros(secs, 1e6)?;
+    jiff::Timestamp::from_microsecond(micros)
+        .map(Moment::utc)
+        .map_err(|_| fault("timestamp is out of range"))
+}
+
+/// A date-time from Python's `struct_time`.
+fn moment_of_parts(parts: &Value) -> Result<Moment, Error> {
+    let mut fields = [0_i64; 7];
+    for (index, part) in parts.try_iter()?.take(6).enumerate() {
+        fields[index] = i64::try_from(part)?;
+    }
+    Ok(Moment::naive(wall(&fields)?))
 }
 
 fn moment_arg(args: &mut Args<'_>, name: &str) -> Result<Option<Moment>, Error> {
@@ -330,6 +425,21 @@ fn wall(parts: &[i64; 7]) -> Result<civil::DateTime, Error> {
 #[expect(clippy::cast_precision_loss, reason = "53 bits fit a float exactly")]
 fn unit_float(bits: u128) -> f64 {
     (bits >> 75) as f64 / (1_u64 << 53) as f64
+}
+
+/// Python's `UUID`.
+fn uuid(number: u128) -> Value {
+    let text = uuid_text(number);
+    // Only the usual variant has a version.
+    let has_version = number >> 62 & 0x3 == 0x2;
+    let version = i64::try_from(number >> 76 & 0xf).ok().filter(|_| has_version);
+    let fields = vec![
+        ("hex".to_owned(), Value::from(text.replace('-', ""))),
+        ("int".to_owned(), Value::from(number)),
+        ("urn".to_owned(), Value::from(format!("urn:uuid:{text}"))),
+        ("version".to_owned(), version.map_or(Value::from(()), Value::from)),
+    ];
+    Value::from_object(Record { text, fields })
 }
 
 fn uuid_text(number: u128) -> String {

@@ -12,8 +12,21 @@ pub(crate) fn literal(text: &str) -> Option<Value> {
     // Python refuses a literal that begins with blanks (unexpected indent).
     let mut reader = Reader { rest: text.trim_end() };
     let value = reader.value(0)?;
-    reader.skip_blanks();
-    reader.rest.is_empty().then_some(value)
+    reader.skip_end();
+    if !reader.rest.starts_with(',') {
+        return reader.rest.is_empty().then_some(value);
+    }
+    // Values with commas between them are a tuple without its brackets.
+    let mut items = vec![value];
+    while reader.take(',') {
+        reader.skip_end();
+        if reader.rest.is_empty() {
+            break;
+        }
+        items.push(reader.value(0)?);
+        reader.skip_end();
+    }
+    reader.rest.is_empty().then_some(Value::Array(items))
 }
 
 struct Reader<'a> {
@@ -32,7 +45,10 @@ impl Reader<'_> {
                 if items.len() == 1 && !commas { items.pop() } else { Some(Value::Array(items)) }
             }
             '{' => self.map(depth),
-            '\'' | '"' => self.text().map(Value::String),
+            '\'' | '"' => self.texts().map(Value::String),
+            'r' | 'R' | 'u' | 'U' if self.rest[1..].starts_with(['\'', '"']) => {
+                self.texts().map(Value::String)
+            }
             _ => self.word(),
         }
     }
@@ -82,13 +98,42 @@ impl Reader<'_> {
         }
     }
 
+    /// One text, or several side by side, which are one.
+    fn texts(&mut self) -> Option<String> {
+        let mut out = self.text()?;
+        loop {
+            let here = self.rest;
+            self.skip_blanks();
+            if !self.rest.starts_with(['\'', '"']) {
+                self.rest = here;
+                return Some(out);
+            }
+            out.push_str(&self.text()?);
+        }
+    }
+
     fn text(&mut self) -> Option<String> {
-        let mut chars = self.rest.chars();
+        let is_raw = self.rest.starts_with(['r', 'R']);
+        let mut chars = self.rest.trim_start_matches(['r', 'R', 'u', 'U']).chars();
         let quote = chars.next()?;
         let mut out = String::new();
         while let Some(next) = chars.next() {
             match next {
+                '\\' if is_raw => {
+                    out.push('\\');
+                    out.push(chars.next()?);
+                }
                 '\\' => match chars.next()? {
+                    mark @ ('x' | 'u' | 'U') => {
+                        let digits = match mark {
+                            'x' => 2,
+                            'u' => 4,
+                            _ => 8,
+                        };
+                        let code: String = chars.by_ref().take(digits).collect();
+                        let code = u32::from_str_radix(&code, 16).ok()?;
+                        out.push(char::from_u32(code)?);
+                    }
                     'n' => out.push('\n'),
                     't' => out.push('\t'),
                     'r' => out.push('\r'),
@@ -120,6 +165,14 @@ impl Reader<'_> {
         };
         self.rest = &self.rest[end..];
         Some(value)
+    }
+
+    /// Skips blanks and a comment, at the end of a value.
+    fn skip_end(&mut self) {
+        self.skip_blanks();
+        if self.rest.starts_with('#') {
+            self.rest = self.rest.split_once('\n').map_or("", |(_, rest)| rest);
+        }
     }
 
     fn skip_blanks(&mut self) {

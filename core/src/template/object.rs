@@ -20,7 +20,7 @@ mod length;
 mod moment;
 
 pub(crate) use length::{delta_from_args, relative_from_args};
-pub(crate) use moment::zone_from_value;
+pub(crate) use moment::{struct_time, zone_from_value};
 
 /// A value of Python's `datetime`, `pendulum` and `dateutil`.
 #[derive(Clone)]
@@ -152,6 +152,9 @@ impl Object for Temporal {
     }
 
     fn is_true(self: &Arc<Self>) -> bool {
+        if let Temporal::Relative(relative) = &**self {
+            return relative.text() != "relativedelta()";
+        }
         self.length().is_none_or(|delta| delta.0 != 0)
     }
 
@@ -163,7 +166,7 @@ impl Object for Temporal {
     ) -> Result<Value, Error> {
         let found = match &**self {
             Temporal::Moment(moment) => moment::call(moment, state, method, args)?,
-            Temporal::Date(date) => date::call_date(*date, method, args)?,
+            Temporal::Date(date) => date::call_date(*date, state, method, args)?,
             Temporal::Time(time) => date::call_time(*time, method, args)?,
             Temporal::Delta(delta) => length::call_delta(*delta, method, args)?,
             Temporal::Interval(interval) => length::call_interval(interval, method, args)?,
@@ -217,6 +220,13 @@ impl fmt::Debug for Temporal {
             }
             Temporal::Date(date) => {
                 write!(f, "Date({}, {}, {})", date.year(), date.month(), date.day())
+            }
+            Temporal::Time(time) => {
+                write!(f, "Time({}, {}, {}", time.hour(), time.minute(), time.second())?;
+                match time.subsec_nanosecond() / 1000 {
+                    0 => f.write_str(")"),
+                    micros => write!(f, ", {micros})"),
+                }
             }
             Temporal::Delta(delta) => f.write_str(&delta.repr()),
             Temporal::Zone(zone) => write!(f, "Timezone('{}')", zone_text(zone)),

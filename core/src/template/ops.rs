@@ -32,6 +32,7 @@ pub(crate) fn register(env: &mut Environment<'_>) {
     });
     env.add_function("__mr_mod", modulo);
     env.add_function("__mr_neg", negate);
+    env.add_function("__mr_iter", walkable);
     env.add_function("__mr_eq", |a: Value, b: Value| equal(&a, &b));
     env.add_function("__mr_ne", |a: Value, b: Value| equal(&a, &b).map(|same| !same));
     env.add_function("__mr_lt", |a: Value, b: Value| ordered("<", &a, &b, Ordering::is_lt));
@@ -190,6 +191,17 @@ pub(crate) fn compared(left: &Value, right: &Value) -> Result<Ordering, Error> {
 fn look_at_both(left: &Value, right: &Value) -> Result<(), Error> {
     look_at(left)?;
     look_at(right)
+}
+
+/// What a loop walks, if Python can walk it.
+fn walkable(value: Value) -> Result<Value, Error> {
+    match value.kind() {
+        ValueKind::None | ValueKind::Bool | ValueKind::Number => Err(fault(format!(
+            "a loop needs a list, not {}; for a value that may be missing write: (value or [])",
+            type_name(&value)
+        ))),
+        _ => Ok(value),
+    }
 }
 
 fn equal(left: &Value, right: &Value) -> Result<bool, Error> {

@@ -55,7 +55,9 @@ pub(crate) fn ascii(value: &Value) -> String {
 }
 
 fn write_repr(out: &mut String, value: &Value) {
-    if let Some(temporal) = Temporal::of(value) {
+    if value.is_undefined() {
+        out.push_str("Undefined");
+    } else if let Some(temporal) = Temporal::of(value) {
         // Writing to a String cannot fail.
         let _ = write!(out, "{temporal:?}");
     } else if let Some(number) = float_of(value) {

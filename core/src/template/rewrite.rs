@@ -20,6 +20,8 @@ const MAX_NESTED: usize = 40;
 const LINE_BYTES_MAX: usize = 65_000;
 /// `{% elif %}` branches allowed in one template (the engine recurses once for each).
 const MAX_ELIFS: usize = 200;
+/// The function around what a loop walks.
+const ITERATE: &str = "__mr_iter";
 /// Methods that change a list or dict in place; only then do literals become changeable.
 pub(crate) const MUTATORS: &[&str] = &[
     "append",
@@ -175,8 +177,46 @@ pub(crate) fn operator_edits(parsed: &Parsed<'_>) -> Vec<Edit> {
         edits: Vec::new(),
         literals_change: mutates(&parsed.tokens),
     };
+    let (mut edits, ends) = loop_edits(&parsed.tokens);
     super::walk::for_each_root_expr(&parsed.tree, &mut |expr| editor.visit(expr));
-    editor.edits
+    edits.append(&mut editor.edits);
+    edits.extend(ends);
+    edits
+}
+
+/// `{% for x in value %}` asks whether the value can be walked: the engine walks none as nothing.
+fn loop_edits(tokens: &[(Token<'_>, Span)]) -> (Vec<Edit>, Vec<Edit>) {
+    let (mut starts, mut ends) = (Vec::new(), Vec::new());
+    let is_for = |index: usize| {
+        matches!(tokens[index].0, Token::BlockStart)
+            && matches!(tokens.get(index + 1), Some((Token::Ident("for"), _)))
+    };
+    for start in (0..tokens.len()).filter(|index| is_for(*index)) {
+        let (mut depth, mut opened) = (0_usize, false);
+        for (index, (token, span)) in tokens.iter().enumerate().skip(start + 2) {
+            match token {
+                Token::BracketOpen | Token::ParenOpen | Token::BraceOpen => depth += 1,
+                Token::BracketClose | Token::ParenClose | Token::BraceClose => {
+                    depth = depth.saturating_sub(1);
+                }
+                Token::Ident("in") if depth == 0 && !opened => {
+                    let Some((_, next)) = tokens.get(index + 1) else { break };
+                    let inserted = format!("{ITERATE}((");
+                    starts.push(Edit { at: start_of(*next), deleted: 0, inserted });
+                    opened = true;
+                }
+                Token::Ident("if" | "recursive") | Token::BlockEnd if depth == 0 => {
+                    if opened {
+                        let inserted = "))".to_owned();
+                        ends.push(Edit { at: start_of(*span), deleted: 0, inserted });
+                    }
+                    break;
+                }
+                _ => {}
+            }
+        }
+    }
+    (starts, ends)
 }
 
 /// Applies edits; those at one place keep the order in which they were made.

@@ -13,6 +13,7 @@ use super::args::{Args, Given};
 use super::containers::new_list;
 use super::growth::bounded;
 use super::named_tuple::NamedTuple;
+use super::object::Temporal;
 use super::ops;
 use super::ranges::PyRange;
 use super::temporal::fault;
@@ -49,6 +50,13 @@ pub(crate) fn register(env: &mut Environment<'_>) {
             return Err(fault("test \"divisibleby\" takes a number that is not zero"));
         }
         remainder(&value, by, "divisibleby").map(|rest| rest == Value::from(0))
+    });
+    env.add_test("sameas", |value: Value, other: Value| {
+        // A date of the context is made anew each time that it is asked for.
+        match (Temporal::of(&value), Temporal::of(&other)) {
+            (Some(a), Some(b)) => format!("{a:?}") == format!("{b:?}"),
+            _ => minijinja::tests::is_sameas(&value, &other),
+        }
     });
     env.add_test("sequence", |value: Value| {
         matches!(value.kind(), ValueKind::Seq | ValueKind::String | ValueKind::Map)
@@ -392,9 +400,25 @@ fn remainder(value: &Value, by: i64, test: &str) -> Result<Value, Error> {
     }
 }
 
-/// Whether Python's `json` writes a value: no views, no ranges, nothing undefined.
-pub(crate) fn is_json(value: &Value) -> bool {
-    !value.is_undefined()
-        && !super::views::is_view(value)
-        && value.downcast_object_ref::<PyRange>().is_none()
+/// Refuses what Python's `json` does not write: views, ranges, dates, what is undefined.
+pub(crate) fn check_json(value: &Value) -> Result<(), Error> {
+    fn walk(value: &Value) -> Result<(), Error> {
+        let is_foreign = value.is_undefined()
+            || super::views::is_view(value)
+            || Temporal::of(value).is_some()
+            || value.downcast_object_ref::<PyRange>().is_some();
+        if is_foreign {
+            let kind = ops::type_name(value);
+            return Err(fault(format!(
+                "JSON has no values of type {kind}; make it text or a list first: | string, | list"
+            )));
+        }
+        match value.kind() {
+            ValueKind::Seq => value.try_iter()?.try_for_each(|item| walk(&item)),
+            ValueKind::Map => value.try_iter()?.try_for_each(|key| walk(&value.get_item(&key)?)),
+            _ => Ok(()),
+        }
+    }
+    bounded(value)?;
+    walk(value)
 }

@@ -7,6 +7,7 @@ pub(crate) mod calendar;
 pub(crate) mod delta;
 pub(crate) mod format;
 pub(crate) mod humanize;
+mod languages;
 pub(crate) mod locale;
 pub(crate) mod moment;
 pub(crate) mod parse;

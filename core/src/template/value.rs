@@ -128,6 +128,32 @@ pub(crate) fn dumps(json: &serde_json::Value, how: Dumps) -> String {
     out
 }
 
+/// JSON without blanks between its parts.
+pub(crate) fn compact(json: &serde_json::Value, how: Dumps) -> String {
+    match json {
+        serde_json::Value::Array(items) => {
+            let parts: Vec<String> = items.iter().map(|item| compact(item, how)).collect();
+            format!("[{}]", parts.join(","))
+        }
+        serde_json::Value::Object(map) => {
+            let mut pairs: Vec<_> = map.iter().collect();
+            if how.sort_keys {
+                pairs.sort_by_key(|(key, _)| key.as_str());
+            }
+            let parts: Vec<String> = pairs
+                .into_iter()
+                .map(|(key, item)| {
+                    let mut text = String::new();
+                    write_json_text(&mut text, key, how);
+                    format!("{text}:{}", compact(item, how))
+                })
+                .collect();
+            format!("{{{}}}", parts.join(","))
+        }
+        scalar => dumps(scalar, how),
+    }
+}
+
 fn write_json(out: &mut String, json: &serde_json::Value, how: Dumps, depth: usize) {
     match json {
         serde_json::Value::Array(items) => {

@@ -1,21 +1,19 @@
-"""Records anew what Jinja2 and pendulum make of the templates in templates_own.json.
+"""Records anew what Airflow 3.3.2 makes of the templates in templates_own.json.
 
-Needs: pip install pendulum==3.3.0 Jinja2==3.1.6 python-dateutil time-machine
+Needs: pip install apache-airflow==3.3.2 time-machine
 Run from tests/vectors: python generate/templates.py [new.json]
-With a second file, its cases ({"cat", "context", "template"}) are recorded and added.
+With a second file, its cases ({"cat", "context", "template"}) are recorded and added. Texts that
+hold addresses or paths of this machine, and native values that are no JSON, are left out.
 """
-import datetime
 import json
 import sys
-import time
-import types
 
-import dateutil.parser
-import dateutil.relativedelta
 import jinja2
-import jinja2.nativetypes
-import jinja2.sandbox
 import pendulum
+from airflow.sdk import Connection
+from airflow.sdk.api.datamodels._generated import DagRunState, DagRunType
+from airflow.sdk.definitions._internal.templater import NativeEnvironment, SandboxedEnvironment
+from airflow.sdk.execution_time import macros
 
 CONTEXTS = json.load(open("templates.json"))
 pendulum.travel_to(pendulum.parse(CONTEXTS["meta"]["frozen_now"]), freeze=True)
@@ -28,37 +26,6 @@ class Names:
         self.__dict__.update(names)
 
 
-def filter_of(show):
-    return lambda value: None if value is None else show(value)
-
-
-FILTERS = {
-    "ds": filter_of(lambda at: at.strftime("%Y-%m-%d")),
-    "ds_nodash": filter_of(lambda at: at.strftime("%Y%m%d")),
-    "ts": filter_of(lambda at: at.isoformat()),
-    "ts_nodash": filter_of(lambda at: at.strftime("%Y%m%dT%H%M%S")),
-    "ts_nodash_with_tz": filter_of(lambda at: at.isoformat().replace("-", "").replace(":", "")),
-}
-
-
-def ds_add(ds, days):
-    if not days:
-        return str(ds)
-    return (datetime.datetime.strptime(str(ds), "%Y-%m-%d") + datetime.timedelta(days)).strftime("%Y-%m-%d")
-
-
-MACROS = types.SimpleNamespace(
-    ds_add=ds_add,
-    ds_format=lambda ds, read, write: datetime.datetime.strptime(str(ds), read).strftime(write),
-    datetime_diff_for_humans=lambda at, since=None: pendulum.instance(at).diff_for_humans(since),
-    datetime=datetime.datetime,
-    timedelta=datetime.timedelta,
-    dateutil=dateutil,
-    time=time,
-    json=json,
-)
-
-
 def moment(text):
     return None if text is None else pendulum.parse(text)
 
@@ -68,6 +35,8 @@ class Variables:
         self._of, self._as_json = of, as_json
 
     def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
         return self._shown(self._of[name])
 
     def get(self, name, default=None):
@@ -77,70 +46,120 @@ class Variables:
         return value if self._as_json or isinstance(value, str) else json.dumps(value)
 
 
+class Connections:
+    def __init__(self, of):
+        self._of = of
+
+    def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return Connection.from_uri(self._of[name], conn_id=name)
+
+    def get(self, name, default=None):
+        return getattr(self, name) if name in self._of else default
+
+
 def context(given):
     at, begin, end = (moment(given[key]) for key in ("logical_date", "data_interval_start", "data_interval_end"))
 
-    def xcom_pull(task_ids=None, key="return_value", default=None):
-        if isinstance(task_ids, str):
-            return given["xcom"].get(task_ids, {}).get(key, default)
-        return [given["xcom"].get(task, {}).get(key, default) for task in task_ids]
+    def xcom_pull(task_ids=None, dag_id=None, key="return_value", default=None):
+        pulled = (lambda task: given["xcom"].get(task, {}).get(key, default)) if dag_id is None else (lambda task: default)
+        return pulled(task_ids) if isinstance(task_ids, str) else [pulled(task) for task in task_ids]
 
     ids = {key: given[key] for key in ("dag_id", "task_id", "run_id", "try_number", "map_index")}
+    params = json.loads(json.dumps(given["params"]))
+    params.update({key: value for key, value in (given["conf"] or {}).items() if key in params})
+    before = given.get("prev_success") or {}
     names = {
-        "params": dict(given["params"]),
+        "params": params,
         "run_id": given["run_id"],
-        "macros": MACROS,
+        "macros": macros,
         "dag": Names(dag_id=given["dag_id"]),
         "task": Names(task_id=given["task_id"]),
         "ti": Names(xcom_pull=xcom_pull, **ids),
-        "var": Names(value=Variables(given["var"], False), json=Variables(given["var"], True)),
+        "var": {"value": Variables(given["var"], False), "json": Variables(given["var"], True)},
+        "conn": Connections(given["conn"]),
+        "partition_key": given["partition_key"],
+        "prev_start_date_success": moment(before.get("start_date")),
+        "prev_end_date_success": moment(before.get("end_date")),
+        "task_instance_key_str": f"{given['dag_id']}__{given['task_id']}__{given['run_id']}",
         "dag_run": Names(
+            dag_id=given["dag_id"],
             run_id=given["run_id"],
-            conf=given["conf"],
+            conf=json.loads(json.dumps(given["conf"])),
             logical_date=at,
             data_interval_start=begin,
             data_interval_end=end,
             run_after=moment(given["run_after"]),
             start_date=moment(given["dag_run_start_date"]),
+            end_date=None,
+            run_type=DagRunType(given["run_type"]),
+            state=DagRunState.RUNNING,
+            partition_key=given["partition_key"],
+            clear_number=0,
+            note=None,
         ),
     }
     names["task_instance"] = names["ti"]
     if at is not None:
-        names.update(logical_date=at, data_interval_start=begin, data_interval_end=end)
-        names.update({name: show(at) for name, show in FILTERS.items()})
+        ts = at.isoformat()
+        names.update(
+            logical_date=at,
+            data_interval_start=begin,
+            data_interval_end=end,
+            prev_data_interval_start_success=moment(before.get("data_interval_start")),
+            prev_data_interval_end_success=moment(before.get("data_interval_end")),
+            ds=at.strftime("%Y-%m-%d"),
+            ds_nodash=at.strftime("%Y%m%d"),
+            ts=ts,
+            ts_nodash=at.strftime("%Y%m%dT%H%M%S"),
+            ts_nodash_with_tz=ts.replace("-", "").replace(":", ""),
+            task_instance_key_str=f"{given['dag_id']}__{given['task_id']}__{at.strftime('%Y%m%d')}",
+        )
     return names
 
 
-def environment(*bases):
-    class Sandbox(*bases, jinja2.sandbox.SandboxedEnvironment):
-        def is_safe_attribute(self, obj, attr, value):
-            return not jinja2.sandbox.is_internal_attribute(obj, attr)
-
-    found = Sandbox(undefined=jinja2.StrictUndefined, extensions=["jinja2.ext.do"], cache_size=0)
-    found.filters.update(FILTERS)
-    return found
-
-
-TEXT, NATIVE = environment(), environment(jinja2.nativetypes.NativeEnvironment)
+OPTIONS = {
+    "undefined": jinja2.StrictUndefined,
+    "extensions": ["jinja2.ext.do"],
+    "cache_size": 0,
+    "loader": jinja2.DictLoader({}),
+}
+TEXT, NATIVE = SandboxedEnvironment(**OPTIONS), NativeEnvironment(**OPTIONS)
 
 
 def record(case):
+    """The case with what it gives; none where that cannot be recorded."""
     case = {key: case[key] for key in ("id", "cat", "context", "template", "native") if key in case}
     native = case.get("native", False)
     try:
         template = (NATIVE if native else TEXT).from_string(case["template"])
-        case["expected_json" if native else "expected"] = template.render(
-            context(CONTEXTS["contexts"][case["context"]])
-        )
+        found = template.render(context(CONTEXTS["contexts"][case["context"]]))
+        if not native and (" at 0x" in found or "site-packages" in found):
+            return None
+        if not native:
+            found.encode()
     except Exception as error:  # every kind is recorded
         case["error"] = type(error).__name__
+        return case
+    if native:
+        try:
+            json.dumps(found, allow_nan=False)
+        except (TypeError, ValueError):
+            return None
+    case["expected_json" if native else "expected"] = found
     return case
 
 
-own = json.load(open("templates_own.json"))
-cases = own["cases"] + [case for file in sys.argv[1:] for case in json.load(open(file))]
-lines = []
-for number, case in enumerate(cases):
-    lines.append(json.dumps(record({**case, "id": f"own-{number:04}"}), ensure_ascii=False))
-with open("templates_own.json", "w") as out:
-    out.write('{"meta": %s,\n"contexts": {},\n"cases": [\n%s\n]}\n' % (json.dumps(own["meta"]), ",\n".join(lines)))
+def main():
+    own = json.load(open("templates_own.json"))
+    cases = own["cases"] + [case for file in sys.argv[1:] for case in json.load(open(file))]
+    recorded = [case for case in map(record, cases) if case is not None]
+    lines = [json.dumps({**case, "id": f"own-{number:04}"}, ensure_ascii=False) for number, case in enumerate(recorded)]
+    meta = {**own["meta"], "apache-airflow": "3.3.2"}
+    with open("templates_own.json", "w") as out:
+        out.write('{"meta": %s,\n"contexts": {},\n"cases": [\n%s\n]}\n' % (json.dumps(meta), ",\n".join(lines)))
+
+
+if __name__ == "__main__":
+    main()

@@ -10,7 +10,7 @@ use crate::template::args::Args;
 use crate::template::temporal::delta::{
     DAY_MICROS, Delta, HOUR_MICROS, Interval, MINUTE_MICROS, SECOND_MICROS,
 };
-use crate::template::temporal::moment::{Fields, Shift};
+use crate::template::temporal::moment::{Fields, Moment, Shift};
 use crate::template::temporal::relative::Relative;
 use crate::template::temporal::{calendar, fault, humanize, scale_to_micros};
 
@@ -43,6 +43,13 @@ pub(crate) fn delta_from_args(values: &[Value]) -> Result<Delta, Error> {
 /// `relativedelta(years=…, months=…, day=…, …)`.
 pub(crate) fn relative_from_args(values: &[Value]) -> Result<Relative, Error> {
     let mut args = Args::new("relativedelta", values)?;
+    if let (Some(later), Some(earlier)) = (args.take("dt1")?, args.take("dt2")?) {
+        args.finish()?;
+        return between(&later, &earlier);
+    }
+    let year_day = args.named_int("yearday")?;
+    let plain_year_day = args.named_int("nlyearday")?;
+    let leap_days = args.named_int("leapdays")?.unwrap_or(0);
     let mut plural = |name: &str| args.named_int(name).map(Option::unwrap_or_default);
     let (years, months) = (plural("years")?, plural("months")?);
     let days = plural("weeks")? * 7 + plural("days")?;
@@ -62,8 +69,37 @@ pub(crate) fn relative_from_args(values: &[Value]) -> Result<Relative, Error> {
         Some(value) => Some(weekday_of(&value)?),
     };
     args.finish()?;
-    Ok(Relative { years, months, days, hours, minutes, seconds, microseconds, fields, weekday }
-        .normalised())
+    let mut relative = Relative {
+        years,
+        months,
+        days,
+        hours,
+        minutes,
+        seconds,
+        microseconds,
+        fields,
+        weekday,
+        leap_days,
+    }
+    .normalised();
+    if let Some(day) = year_day.or(plain_year_day).filter(|day| *day != 0) {
+        // A day of the year counts in a leap year, the plain one as if there were none.
+        relative.leap_days = if year_day.is_some() && day > 59 { -1 } else { relative.leap_days };
+        relative.set_year_day(day)?;
+    }
+    Ok(relative)
+}
+
+/// What leads from one date to another, in calendar units.
+fn between(later: &Value, earlier: &Value) -> Result<Relative, Error> {
+    let moment = |value: &Value| match Temporal::of(value) {
+        Some(Temporal::Moment(moment)) => Ok(moment.clone()),
+        Some(Temporal::Date(date)) => {
+            Ok(Moment::naive(date.to_datetime(jiff::civil::Time::midnight())))
+        }
+        _ => Err(fault("relativedelta takes two dates, or the steps by name: months=1")),
+    };
+    Relative::between(&moment(later)?, &moment(earlier)?)
 }
 
 pub(super) fn delta_attribute(delta: Delta, name: &str) -> Option<Value> {

@@ -4,11 +4,11 @@
 
 use jiff::civil::Weekday;
 use jiff::tz::{Offset, TimeZone};
-use minijinja::value::Tuple;
 use minijinja::{Error, State, Value};
 
 use super::Temporal;
 use crate::template::args::Args;
+use crate::template::named_tuple::NamedTuple;
 use crate::template::temporal::calendar;
 use crate::template::temporal::delta::{
     Delta, HOUR_MICROS, Interval, MINUTE_MICROS, SECOND_MICROS,
@@ -45,7 +45,9 @@ pub(super) fn attribute(moment: &Moment, name: &str) -> Option<Value> {
             .offset()
             .map_or(Value::from(()), |offset| Value::from(f64::from(offset.seconds()) / 3600.0)),
         "int_timestamp" => Value::from(moment.epoch_micros().ok()?.div_euclid(SECOND_MICROS)),
-        "fold" => Value::from(i64::from(!moment.is_first_of_two())),
+        "fold" => Value::from(i64::from(moment.fold())),
+        "resolution" => Temporal::Delta(Delta(1)).into(),
+        "min" | "max" => extreme(name, moment.zone().is_some()),
         "float_timestamp" => Value::from(moment.epoch_secs().ok()?),
         _ => return None,
     })
@@ -76,6 +78,9 @@ pub(super) fn call(
         }
         "isoformat" => {
             let separator = args.text("sep")?.unwrap_or_else(|| "T".to_owned());
+            if separator.chars().count() != 1 {
+                return Err(args.fault("\"sep\" must be one character"));
+            }
             let precision = args.text("timespec")?;
             Value::from(format::isoformat_as(moment, &separator, precision.as_deref())?)
         }
@@ -98,6 +103,15 @@ fn plain(moment: &Moment, method: &str) -> Result<Option<Value>, Error> {
     Ok(Some(match method {
         "for_json" => Value::from(format::isoformat(moment)),
         "date" => Temporal::Date(date).into(),
+        "timetuple" => struct_time(moment, i64::from(moment.zone().is_none()) * -2),
+        "utctimetuple" => match moment.zone() {
+            Some(_) => struct_time(&moment.in_zone(TimeZone::UTC)?, 0),
+            None => struct_time(moment, 0),
+        },
+        // Without a date only UTC has an offset.
+        "timetz" if moment.zone() == Some(&TimeZone::UTC) => {
+            Value::from(format!("{}+00:00", format::clock(moment.wall().time())))
+        }
         "time" | "timetz" => Temporal::Time(moment.wall().time()).into(),
         "naive" => moment.without_zone().into(),
         "timestamp" => Value::from(moment.epoch_secs()?),
@@ -105,11 +119,12 @@ fn plain(moment: &Moment, method: &str) -> Result<Option<Value>, Error> {
         "isoweekday" => Value::from(date.weekday().to_monday_one_offset()),
         "isocalendar" => {
             let week = date.iso_week_date();
-            Value::from(Tuple::from([
-                Value::from(week.year()),
-                Value::from(week.week()),
-                Value::from(week.weekday().to_monday_one_offset()),
-            ]))
+            let fields = vec![
+                ("year", Value::from(week.year())),
+                ("week", Value::from(week.week())),
+                ("weekday", Value::from(week.weekday().to_monday_one_offset())),
+            ];
+            NamedTuple::value(Some("datetime.IsoCalendarDate"), fields)
         }
         "toordinal" => {
             let first = jiff::civil::date(1, 1, 1);
@@ -124,7 +139,6 @@ fn plain(moment: &Moment, method: &str) -> Result<Option<Value>, Error> {
             Temporal::Delta(Delta(if moment.is_dst() { HOUR_MICROS } else { 0 })).into()
         }),
         "tzname" => moment.zone_abbreviation().map_or(Value::from(()), Value::from),
-        "get_timezone" => attribute(moment, "timezone").unwrap_or_default(),
         "is_leap_year" => Value::from(date.in_leap_year()),
         "is_long_year" => {
             // Midsummer is in the ISO year of its date.
@@ -143,7 +157,12 @@ fn changed(moment: &Moment, method: &str, args: &mut Args<'_>) -> Result<Option<
     let found = match method {
         "in_timezone" | "in_tz" | "astimezone" => {
             let zone = match args.take("tz")? {
+                None if method != "astimezone" => {
+                    return Err(args.fault("missing argument \"tz\", such as 'Asia/Seoul'"));
+                }
+                // The machine's zone counts as UTC.
                 None => TimeZone::UTC,
+                Some(value) if value.is_none() => TimeZone::UTC,
                 Some(value) => zone_from_value(&value)?,
             };
             moment.in_zone(zone)?
@@ -152,10 +171,14 @@ fn changed(moment: &Moment, method: &str, args: &mut Args<'_>) -> Result<Option<
         "subtract" => moment.plus(shift_from_args(args)?.negated())?,
         "replace" | "set" => {
             let fields = fields_from_args(args)?;
-            let rezoned = match args.take("tzinfo")? {
-                Some(value) => Some(value),
-                None => args.take_named("tz")?,
-            };
+            let name = if method == "set" { "tz" } else { "tzinfo" };
+            let rezoned = args.take(name)?;
+            if method == "replace" {
+                args.take_named("fold")?;
+            }
+            if method == "set" && rezoned.as_ref().is_some_and(Value::is_none) {
+                return Err(args.fault("\"tz\" must be a zone; use naive() to leave it out"));
+            }
             let base = match rezoned {
                 None => moment.clone(),
                 Some(value) if value.is_none() => moment.without_zone(),
@@ -170,14 +193,14 @@ fn changed(moment: &Moment, method: &str, args: &mut Args<'_>) -> Result<Option<
             ..Fields::default()
         })?,
         "at" => moment.with(Fields {
-            hour: args.int("hour")?,
+            hour: Some(args.int("hour")?.ok_or_else(|| args.fault("missing argument \"hour\""))?),
             minute: Some(args.int("minute")?.unwrap_or(0)),
             second: Some(args.int("second")?.unwrap_or(0)),
             microsecond: Some(args.int("microsecond")?.unwrap_or(0)),
             ..Fields::default()
         })?,
-        "start_of" => calendar::start_of(moment, &args.require_text("unit")?)?,
-        "end_of" => calendar::end_of(moment, &args.require_text("unit")?)?,
+        "start_of" => calendar::start_of(moment, &unit_of(args)?)?,
+        "end_of" => calendar::end_of(moment, &unit_of(args)?)?,
         "first_of" => {
             let unit = args.require_text("unit")?;
             calendar::first_of(moment, &unit, weekday(args.int("day_of_week")?)?)?
@@ -225,7 +248,13 @@ fn compared(
         "diff_for_humans" => {
             let (other, against_now) = other(args, "other")?;
             let interval = Interval::between(moment, &other, false)?;
-            Value::from(humanize::for_humans(&interval, against_now, args.flag("absolute", false)?))
+            let absolute = args.flag("absolute", false)?;
+            if let Some(locale) = args.text("locale")?.filter(|name| !name.starts_with("en")) {
+                return Err(
+                    args.fault(&format!("there are no words for \"{locale}\" here; known: en"))
+                );
+            }
+            Value::from(humanize::for_humans(&interval, against_now, absolute))
         }
         "average" => {
             let (other, _) = other(args, "dt")?;
@@ -264,12 +293,53 @@ pub(crate) fn zone_from_value(value: &Value) -> Result<TimeZone, Error> {
     if let Some(Temporal::Zone(zone)) = Temporal::of(value) {
         return Ok(zone.clone());
     }
-    let hours = i64::try_from(value.clone())
+    let hours = f64::try_from(value.clone())
         .map_err(|_| fault("a time zone must be a name such as \"Asia/Seoul\""))?;
-    let secs = i32::try_from(hours.saturating_mul(3600)).unwrap_or(i32::MAX);
-    Offset::from_seconds(secs)
+    let secs = scale_to_micros(hours, 3600.0)?;
+    Offset::from_seconds(i32::try_from(secs).unwrap_or(i32::MAX))
         .map(TimeZone::fixed)
         .map_err(|_| fault(format!("{hours} hours is no time zone offset")))
+}
+
+/// The unit of `start_of` and `end_of`, which in pendulum know no quarter.
+pub(super) fn unit_of(args: &mut Args<'_>) -> Result<String, Error> {
+    let unit = args.require_text("unit")?;
+    if unit == "quarter" {
+        return Err(args.fault("knows no quarter; use first_of('quarter') or last_of('quarter')"));
+    }
+    Ok(unit)
+}
+
+/// The earliest or latest date-time.
+fn extreme(name: &str, has_zone: bool) -> Value {
+    let wall = if name == "min" {
+        jiff::civil::date(1, 1, 1).at(0, 0, 0, 0)
+    } else {
+        jiff::civil::date(9999, 12, 31).at(23, 59, 59, 999_999_000)
+    };
+    // At its limits a date-time has no instant in every zone: only its text is of use.
+    if has_zone {
+        return Value::from(format!("{}+00:00", format::plain(&Moment::naive(wall))));
+    }
+    Moment::naive(wall).into()
+}
+
+/// Python's `struct_time`; `is_dst` is -1 where there is no zone.
+pub(crate) fn struct_time(moment: &Moment, is_dst: i64) -> Value {
+    let (wall, date) = (moment.wall(), moment.date());
+    let is_dst = if is_dst < 0 { -1 } else { i64::from(moment.is_dst()) };
+    let fields = vec![
+        ("tm_year", Value::from(date.year())),
+        ("tm_mon", Value::from(date.month())),
+        ("tm_mday", Value::from(date.day())),
+        ("tm_hour", Value::from(wall.hour())),
+        ("tm_min", Value::from(wall.minute())),
+        ("tm_sec", Value::from(wall.second())),
+        ("tm_wday", Value::from(calendar::weekday_index(date))),
+        ("tm_yday", Value::from(date.day_of_year())),
+        ("tm_isdst", Value::from(is_dst)),
+    ];
+    NamedTuple::value(Some("time.struct_time"), fields)
 }
 
 fn moment_of(value: &Value) -> Result<Moment, Error> {
@@ -302,20 +372,29 @@ fn shift_from_args(args: &mut Args<'_>) -> Result<Shift, Error> {
     let years = args.int("years")?.unwrap_or(0);
     let months = args.int("months")?.unwrap_or(0);
     let weeks = args.int("weeks")?.unwrap_or(0);
-    let days = args.int("days")?.unwrap_or(0);
-    let hours = args.float("hours")?.unwrap_or(0.0);
-    let minutes = args.float("minutes")?.unwrap_or(0.0);
-    let seconds = args.float("seconds")?.unwrap_or(0.0);
-    let micros = args.int("microseconds")?.unwrap_or(0);
-    let time = scale_to_micros(hours, micros_as_secs(HOUR_MICROS) * 1e6)?
-        .checked_add(scale_to_micros(minutes, micros_as_secs(MINUTE_MICROS) * 1e6)?)
-        .and_then(|sum| sum.checked_add(micros))
-        .and_then(|sum| Some((sum, scale_to_micros(seconds, 1e6).ok()?)))
-        .and_then(|(sum, seconds)| sum.checked_add(seconds))
+    let days = args.float("days")?.unwrap_or(0.0);
+    let (days, part_of_day) = (days.trunc(), days.fract());
+    let days = scale_to_micros(days, 1.0)?;
+    let time = time_from_args(args)?
+        .checked_add(scale_to_micros(part_of_day, micros_as_secs(HOUR_MICROS) * 24e6)?)
         .ok_or_else(|| args.fault("length of time is out of range"))?;
     let days = weeks
         .checked_mul(7)
         .and_then(|weeks| weeks.checked_add(days))
         .ok_or_else(|| args.fault("length of time is out of range"))?;
     Ok(Shift { years, months, days, micros: time })
+}
+
+/// `hours` to `microseconds`, in microseconds.
+pub(super) fn time_from_args(args: &mut Args<'_>) -> Result<i64, Error> {
+    let hours = args.float("hours")?.unwrap_or(0.0);
+    let minutes = args.float("minutes")?.unwrap_or(0.0);
+    let seconds = args.float("seconds")?.unwrap_or(0.0);
+    let micros = args.int("microseconds")?.unwrap_or(0);
+    scale_to_micros(hours, micros_as_secs(HOUR_MICROS) * 1e6)?
+        .checked_add(scale_to_micros(minutes, micros_as_secs(MINUTE_MICROS) * 1e6)?)
+        .and_then(|sum| sum.checked_add(micros))
+        .and_then(|sum| Some((sum, scale_to_micros(seconds, 1e6).ok()?)))
+        .and_then(|(sum, seconds)| sum.checked_add(seconds))
+        .ok_or_else(|| args.fault("length of time is out of range"))
 }

@@ -257,9 +257,8 @@ fn push_date(out: &mut String, moment: &Moment, token: &str, names: &Names) -> R
     let weekday_from_one = i64::from(date.weekday().to_monday_zero_offset());
     let from_sunday = i64::from(date.weekday().to_sunday_zero_offset());
     let text = match token {
-        "YYYY" => format!("{year:04}"),
         "YY" => format!("{:02}", year.rem_euclid(100)),
-        "Y" => year.to_string(),
+        "YYYY" | "Y" => year.to_string(),
         "Q" => quarter(date).to_string(),
         "Qo" => (names.ordinal)(quarter(date)),
         "MMMM" => names.months[month_index].to_string(),

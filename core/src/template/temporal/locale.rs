@@ -1,7 +1,9 @@
-//! Month and day names, few and built in: English and Korean, then what dates print most often.
+//! Month and day names, built in: English and Korean, then what dates print most often.
 //!
 //! `macros.ds_format_locale` needs the names of other languages; a locale outside this table is
 //! refused by name rather than answered in English.
+
+use super::languages;
 
 /// The names of one language.
 pub(crate) struct Names {
@@ -218,7 +220,8 @@ static JAPANESE: Names = Names {
 };
 
 /// The languages that [`names_of`] knows, for error texts.
-pub(crate) const KNOWN: &str = "en, ko, ja, de, fr, es";
+pub(crate) const KNOWN: &str =
+    "en, ko, ja, zh, de, fr, es, it, pt, nl, da, nb, sv, pl, cs, ru, uk, tr, id";
 
 /// The names for `en`, `en_US`, `ko-KR`, …; `None` for a language outside the table.
 pub(crate) fn names_of(locale: &str) -> Option<&'static Names> {
@@ -230,6 +233,19 @@ pub(crate) fn names_of(locale: &str) -> Option<&'static Names> {
         "de" => Some(&GERMAN),
         "fr" => Some(&FRENCH),
         "es" => Some(&SPANISH),
+        "it" => Some(&languages::ITALIAN),
+        "pt" => Some(&languages::PORTUGUESE),
+        "nl" => Some(&languages::DUTCH),
+        "pl" => Some(&languages::POLISH),
+        "ru" => Some(&languages::RUSSIAN),
+        "sv" => Some(&languages::SWEDISH),
+        "zh" => Some(&languages::CHINESE),
+        "tr" => Some(&languages::TURKISH),
+        "da" => Some(&languages::DANISH),
+        "nb" => Some(&languages::NORWEGIAN),
+        "cs" => Some(&languages::CZECH),
+        "uk" => Some(&languages::UKRAINIAN),
+        "id" => Some(&languages::INDONESIAN),
         _ => None,
     }
 }

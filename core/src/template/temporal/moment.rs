@@ -226,15 +226,10 @@ impl Moment {
         Moment::create(replace_fields(self.wall(), fields)?, zone.as_ref(), self.fold)
     }
 
-    /// Whether it is the earlier of two instants with this wall time (`fold` is 0 then).
-    pub(crate) fn is_first_of_two(&self) -> bool {
-        let (Some(zone), Some(offset)) = (self.zone(), self.offset()) else { return false };
-        let jiff::tz::AmbiguousOffset::Fold { before, .. } =
-            zone.to_ambiguous_zoned(self.wall()).offset()
-        else {
-            return false;
-        };
-        offset == before
+    /// Python's `fold`: 1 where the wall time is the later of two, and, as pendulum reads dates,
+    /// in UTC.
+    pub(crate) fn fold(&self) -> bool {
+        self.fold || self.zone().is_some_and(|zone| *zone == TimeZone::UTC)
     }
 
     /// The same wall time in another zone (or none), as `replace(tzinfo=…)`.
@@ -251,17 +246,33 @@ impl Moment {
     }
 }
 
-/// Looks a zone up by its IANA name, or reads a fixed offset such as `+09:00`.
+/// The zones of all templates of this process; opening them for each date would parse the zone
+/// each time.
+static ZONES: OnceLock<Zones> = OnceLock::new();
+
+/// Says which zones the templates of this process know, before the first is rendered: those that
+/// its timetables know. Without it they are the ones compiled into the program.
+///
+/// # Errors
+/// The zones, where a template has been rendered already.
+pub fn install_zones(zones: Zones) -> Result<(), Zones> {
+    ZONES.set(zones)
+}
+
+/// Looks a zone up by its IANA name.
 pub(crate) fn zone_named(name: &str) -> Result<TimeZone, Error> {
-    // Opening the database for each date would parse the zone each time.
-    static ZONES: OnceLock<Zones> = OnceLock::new();
-    if name.eq_ignore_ascii_case("utc") || name == "Z" {
+    if name.eq_ignore_ascii_case("utc") {
         return Ok(TimeZone::UTC);
     }
-    if let Some(offset) = super::parse::offset_of(name) {
-        return Ok(TimeZone::fixed(offset));
+    let zone = ZONES.get_or_init(Zones::bundled).zone(name);
+    let zone = zone.map_err(|error| fault(error.to_string()))?;
+    // A name is as the database writes it, as pendulum has it.
+    match zone.iana_name() {
+        Some(known) if known != name => {
+            Err(fault(format!("unknown time zone \"{name}\"; did you mean \"{known}\"?")))
+        }
+        _ => Ok(zone),
     }
-    ZONES.get_or_init(Zones::bundled).zone(name).map_err(|error| fault(error.to_string()))
 }
 
 fn replace_fields(wall: civil::DateTime, fields: Fields) -> Result<civil::DateTime, Error> {

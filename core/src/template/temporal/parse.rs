@@ -43,9 +43,19 @@ const TIMES: &[&str] = &[
 
 /// Reads a date-time; without a zone in the text it is `default_zone` (`None`: naive).
 pub(crate) fn parse(text: &str, default_zone: Option<&TimeZone>) -> Result<Moment, Error> {
+    parse_as(text, default_zone, false)
+}
+
+/// The same; `day_first` reads 01/02/2025 as the first of February.
+pub(crate) fn parse_as(
+    text: &str,
+    default_zone: Option<&TimeZone>,
+    day_first: bool,
+) -> Result<Moment, Error> {
     let trimmed = text.trim();
     let (body, zone) = split_zone(trimmed);
-    for layout in LAYOUTS {
+    let first: &[&str] = if day_first { &["%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y"] } else { &[] };
+    for layout in first.iter().chain(LAYOUTS) {
         for time in TIMES {
             for separator in if time.is_empty() { &[""][..] } else { &["T", " "][..] } {
                 let Ok(found) = strptime(body, &format!("{layout}{separator}{time}")) else {
@@ -88,7 +98,7 @@ fn split_zone(text: &str) -> (&str, Option<TimeZone>) {
     }
     for suffix in [" UTC", " GMT", "UTC", "Z", "z"] {
         if let Some(body) = text.strip_suffix(suffix)
-            && body.contains(':')
+            && (body.contains(':') || body.contains('T'))
         {
             return (body, Some(TimeZone::UTC));
         }

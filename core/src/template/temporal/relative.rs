@@ -23,6 +23,8 @@ pub(crate) struct Relative {
     pub(crate) fields: Fields,
     /// `weekday=MO(n)`: after moving, go to the n-th such day.
     pub(crate) weekday: Option<(Weekday, i64)>,
+    /// Days more after February of a leap year.
+    pub(crate) leap_days: i64,
 }
 
 impl Relative {
@@ -34,6 +36,36 @@ impl Relative {
         carry(&mut self.hours, &mut self.days, 24);
         carry(&mut self.months, &mut self.years, 12);
         self
+    }
+
+    /// Sets month and day to a day of the year.
+    pub(crate) fn set_year_day(&mut self, day: i64) -> Result<(), Error> {
+        const ENDS: [i64; 12] = [31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 366];
+        let month = ENDS.iter().position(|end| day <= *end);
+        let month = month.ok_or_else(|| fault(format!("there is no day {day} of the year")))?;
+        let before = if month == 0 { 0 } else { ENDS[month - 1] };
+        self.fields.month = i64::try_from(month + 1).ok();
+        self.fields.day = Some(day - before);
+        Ok(())
+    }
+
+    /// The steps from `earlier` to `later`: months first, as many as fit, then days and time.
+    pub(crate) fn between(later: &Moment, earlier: &Moment) -> Result<Relative, Error> {
+        let total = |moment: &Moment| {
+            i64::from(moment.date().year()) * 12 + i64::from(moment.date().month())
+        };
+        let mut months = total(later) - total(earlier);
+        let is_back = later.micros_since(earlier)? < 0;
+        let step = if is_back { 1 } else { -1 };
+        loop {
+            let moved = Relative { months, ..Relative::default() }.normalised();
+            let rest = later.micros_since(&moved.added_to(earlier)?)?;
+            if rest == 0 || (rest < 0) == is_back {
+                let relative = Relative { microseconds: rest, ..moved };
+                return Ok(relative.normalised());
+            }
+            months += step;
+        }
     }
 
     /// The opposite steps; fields to set stay, as in dateutil.
@@ -62,6 +94,7 @@ impl Relative {
             microseconds: self.microseconds + other.microseconds,
             fields: merge(self.fields, other.fields),
             weekday: other.weekday.or(self.weekday),
+            leap_days: if other.leap_days == 0 { self.leap_days } else { other.leap_days },
         }
         .normalised()
     }
@@ -96,7 +129,15 @@ impl Relative {
             ..self.fields
         })?;
         // relativedelta adds a timedelta here, which pendulum counts in absolute seconds.
-        let moved = moved.plus_micros(self.time_micros()?)?;
+        let is_leap = jiff::civil::Date::new(i16::try_from(year).unwrap_or(1), 1, 1)
+            .is_ok_and(jiff::civil::Date::in_leap_year);
+        let leap_days =
+            if self.leap_days != 0 && month > 2 && is_leap { self.leap_days } else { 0 };
+        let time = leap_days
+            .checked_mul(DAY_MICROS)
+            .and_then(|leap| leap.checked_add(self.time_micros().ok()?))
+            .ok_or_else(|| fault("date value out of range"))?;
+        let moved = moved.plus_micros(time)?;
         match self.weekday {
             None => Ok(moved),
             Some((weekday, nth)) => jump(&moved, weekday, nth),
@@ -119,6 +160,9 @@ impl Relative {
                 parts.push(format!("{name}={value:+}"));
             }
         }
+        if self.leap_days != 0 {
+            parts.push(format!("leapdays={:+}", self.leap_days));
+        }
         for (name, value) in [
             ("year", self.fields.year),
             ("month", self.fields.month),
@@ -131,6 +175,14 @@ impl Relative {
             if let Some(value) = value {
                 parts.push(format!("{name}={value}"));
             }
+        }
+        if let Some((weekday, nth)) = self.weekday {
+            let names = ["MO", "TU", "WE", "TH", "FR", "SA", "SU"];
+            let at = usize::from(weekday.to_monday_zero_offset().unsigned_abs());
+            parts.push(match nth {
+                0 => format!("weekday={}", names[at]),
+                nth => format!("weekday={}({nth:+})", names[at]),
+            });
         }
         format!("relativedelta({})", parts.join(", "))
     }

@@ -22,9 +22,10 @@ pub(crate) fn strftime(moment: &Moment, layout: &str) -> Result<String, Error> {
             continue;
         }
         let rest = chars.as_str();
-        let mut flag = None;
+        let (mut flag, mut upper) = (None, false);
         let mut directive = chars.next();
         while let Some(mark @ ('-' | '_' | '0' | '^' | '#')) = directive {
+            upper |= mark == '^';
             flag = Some(mark);
             directive = chars.next();
         }
@@ -33,13 +34,21 @@ pub(crate) fn strftime(moment: &Moment, layout: &str) -> Result<String, Error> {
             width = (width * 10 + digit as usize).min(WIDTH_MAX);
             directive = chars.next();
         }
-        if let Some('E' | 'O') = directive
-            && chars.as_str().starts_with(|c: char| c.is_ascii_alphabetic())
-        {
-            // Other numerals and eras, of which the C locale has none.
+        let mut is_known = true;
+        if let Some(other @ ('E' | 'O')) = directive {
+            // Other numerals and eras, of which the C locale has none; few directives have them.
             directive = chars.next();
+            let has_none = if other == 'E' { NO_ERA } else { NO_NUMERALS };
+            is_known = directive.is_some_and(|code| !has_none.contains(code));
         }
-        let text = directive.map(|code| field(moment, code, flag, width)).transpose()?.flatten();
+        if directive == Some('f') && rest.len() - chars.as_str().len() > 1 {
+            // Python alone knows the microseconds, and only as %f.
+            is_known = false;
+        }
+        let text = match directive.filter(|_| is_known) {
+            Some(code) => field(moment, code, flag, upper, width)?,
+            None => None,
+        };
         if let Some(text) = text {
             out.push_str(&text);
         } else {
@@ -51,6 +60,11 @@ pub(crate) fn strftime(moment: &Moment, layout: &str) -> Result<String, Error> {
     Ok(out)
 }
 
+/// What glibc refuses after `%E`.
+const NO_ERA: &str = "aABmdHIMSjUWVGgeklfDF";
+/// What glibc refuses after `%O`.
+const NO_NUMERALS: &str = "aAYfcxXDF";
+
 /// The widest field, as in glibc far beyond any use.
 const WIDTH_MAX: usize = 999;
 
@@ -58,6 +72,7 @@ fn field(
     moment: &Moment,
     code: char,
     flag: Option<char>,
+    upper: bool,
     wanted: usize,
 ) -> Result<Option<String>, Error> {
     let padded = |text: String| {
@@ -66,11 +81,12 @@ fn field(
         std::iter::repeat_n(fill, missing).collect::<String>() + &text
     };
     if let Some(text) = composite(moment, code)? {
-        return Ok(Some(padded(text)));
+        return Ok(Some(padded(if upper { text.to_uppercase() } else { text })));
     }
     if let Some(text) = name(moment, code)? {
         return Ok(Some(padded(match flag {
             Some('#') if matches!(code, 'p' | 'Z') => text.to_lowercase(),
+            _ if code == 'P' => text,
             Some('^' | '#') => text.to_uppercase(),
             _ => text,
         })));
@@ -84,6 +100,7 @@ fn field(
             _ => Some(pad),
         };
         match pad {
+            None if wanted > 0 => format!("{value:>wanted$}"),
             None => value.to_string(),
             Some(' ') => format!("{value:>width$}"),
             Some(_) => format!("{value:0>width$}"),

@@ -2,7 +2,7 @@
 //!
 //! Strict as Python is: what is left over, or missing, is an error that quotes it.
 
-use jiff::civil::{Date, DateTime, Time};
+use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::tz::{Offset, TimeZone};
 use minijinja::Error;
 
@@ -23,6 +23,12 @@ struct Found {
     afternoon: Option<bool>,
     offset: Option<Offset>,
     epoch: Option<i64>,
+    /// `%G`, `%V`: the year and week of ISO 8601.
+    iso_year: Option<i64>,
+    iso_week: Option<i64>,
+    /// `%U` or `%W`, and the day that its weeks begin with.
+    week: Option<(i64, Weekday)>,
+    weekday: Option<Weekday>,
 }
 
 /// Reads `text` by `layout`; naive unless the layout has a zone.
@@ -54,10 +60,8 @@ fn read<'t>(
         } else {
             let code = codes.next().ok_or_else(mismatch)?;
             text = match code {
-                'F' => read(whole, text, "%Y-%m-%d", whole_layout, found)?,
-                'T' | 'X' => read(whole, text, "%H:%M:%S", whole_layout, found)?,
-                'D' | 'x' => read(whole, text, "%m/%d/%y", whole_layout, found)?,
-                'R' => read(whole, text, "%H:%M", whole_layout, found)?,
+                'X' => read(whole, text, "%H:%M:%S", whole_layout, found)?,
+                'x' => read(whole, text, "%m/%d/%y", whole_layout, found)?,
                 'c' => read(whole, text, "%a %b %d %H:%M:%S %Y", whole_layout, found)?,
                 '%' => text.strip_prefix('%').ok_or_else(mismatch)?,
                 _ => directive(text, code, found).ok_or_else(mismatch)?,
@@ -74,13 +78,17 @@ fn directive<'t>(text: &'t str, code: char, found: &mut Found) -> Option<&'t str
             found.month = Some(index + 1);
             return Some(rest);
         }
-        'a' | 'A' => return named(text, &ENGLISH.days, &ENGLISH.days_short).map(|(_, rest)| rest),
+        'a' | 'A' => {
+            let (index, rest) = named(text, &ENGLISH.days, &ENGLISH.days_short)?;
+            found.weekday = Weekday::from_monday_zero_offset(i8::try_from(index).ok()?).ok();
+            return Some(rest);
+        }
         'p' => {
             let (index, rest) = named(text, &ENGLISH.meridiem, &ENGLISH.meridiem)?;
             found.afternoon = Some(index == 1);
             return Some(rest);
         }
-        'z' | 'Z' => return zone(text, found),
+        'z' | 'Z' => return zone(text, code, found),
         'f' => {
             let digits = text.bytes().take(6).take_while(u8::is_ascii_digit).count();
             let value: i64 = text[..digits].parse().ok()?;
@@ -91,13 +99,14 @@ fn directive<'t>(text: &'t str, code: char, found: &mut Found) -> Option<&'t str
         _ => {}
     }
     let width = match code {
-        'Y' => 4,
+        'Y' | 'G' => 4,
+        'u' | 'w' => 1,
         'j' => 3,
         's' => 12,
         _ => 2,
     };
     let digits = text.bytes().take(width).take_while(u8::is_ascii_digit).count();
-    if digits == 0 || (code == 'Y' && digits != 4) {
+    if digits == 0 || (matches!(code, 'Y' | 'G') && digits != 4) {
         return None;
     }
     let value: i64 = text[..digits].parse().ok()?;
@@ -105,9 +114,21 @@ fn directive<'t>(text: &'t str, code: char, found: &mut Found) -> Option<&'t str
         'Y' => found.year = Some(value),
         'y' => found.year = Some(if value < 69 { 2000 + value } else { 1900 + value }),
         'm' => found.month = Some(value),
-        'd' | 'e' => found.day = Some(value),
+        'G' => found.iso_year = Some(value),
+        'V' => found.iso_week = Some(value),
+        'U' => found.week = Some((value, Weekday::Sunday)),
+        'W' => found.week = Some((value, Weekday::Monday)),
+        'u' => {
+            found.weekday = Weekday::from_monday_one_offset(i8::try_from(value).ok()?).ok();
+            found.weekday?;
+        }
+        'w' => {
+            found.weekday = Weekday::from_sunday_zero_offset(i8::try_from(value).ok()?).ok();
+            found.weekday?;
+        }
+        'd' => found.day = Some(value),
         'j' => found.day_of_year = Some(value),
-        'H' | 'I' | 'k' | 'l' => found.hour = value,
+        'H' | 'I' => found.hour = value,
         'M' => found.minute = value,
         'S' => found.second = value,
         's' => found.epoch = Some(value),
@@ -129,12 +150,14 @@ fn named<'t>(text: &'t str, long: &[&str], short: &[&str]) -> Option<(i64, &'t s
     None
 }
 
-fn zone<'t>(text: &'t str, found: &mut Found) -> Option<&'t str> {
-    for name in ["UTC", "GMT", "Z"] {
-        if let Some(rest) = text.strip_prefix(name) {
-            found.offset = Some(Offset::UTC);
-            return Some(rest);
-        }
+fn zone<'t>(text: &'t str, code: char, found: &mut Found) -> Option<&'t str> {
+    if code == 'Z' {
+        // Python reads the name of a zone, and forgets it.
+        return ["UTC", "GMT"].iter().find_map(|name| text.strip_prefix(name));
+    }
+    if let Some(rest) = text.strip_prefix('Z') {
+        found.offset = Some(Offset::UTC);
+        return Some(rest);
     }
     let length = text
         .bytes()
@@ -142,6 +165,35 @@ fn zone<'t>(text: &'t str, found: &mut Found) -> Option<&'t str> {
         .count();
     found.offset = Some(super::parse::offset_of(&text[..length])?);
     Some(&text[length..])
+}
+
+/// The date of a week and a day of it; none where the text has no week.
+fn of_week(found: &Found) -> Result<Option<Date>, String> {
+    let wrong = || "the week and its day are no date".to_string();
+    if let (Some(year), Some(week)) = (found.iso_year, found.iso_week) {
+        let weekday = found
+            .weekday
+            .ok_or_else(|| "%G and %V need a day of the week as well: %u, %a or %w".to_string())?;
+        let year = i16::try_from(year).map_err(|_| wrong())?;
+        let week = i8::try_from(week).map_err(|_| wrong())?;
+        return jiff::civil::ISOWeekDate::new(year, week, weekday)
+            .map(|week| Some(week.date()))
+            .map_err(|_| wrong());
+    }
+    if found.iso_year.is_some() || found.iso_week.is_some() {
+        return Err("%G and %V belong together".to_string());
+    }
+    let (Some(year), Some((week, first_day)), Some(weekday)) =
+        (found.year, found.week, found.weekday)
+    else {
+        return Ok(None);
+    };
+    let year = i16::try_from(year).map_err(|_| wrong())?;
+    let first = Date::new(year, 1, 1).map_err(|_| wrong())?;
+    // Week 1 begins with the first such day of the year; the days before are in week 0.
+    let lead = i64::from(first.weekday().until(first_day));
+    let days = lead + (week - 1) * 7 + i64::from(weekday.since(first_day));
+    super::moment::shift_days(first, days).map(Some).map_err(|error| error.to_string())
 }
 
 fn assemble(found: &Found) -> Result<Moment, String> {
@@ -162,6 +214,9 @@ fn assemble(found: &Found) -> Result<Moment, String> {
     if let Some(day) = found.day_of_year {
         date = super::moment::shift_days(date.first_of_year(), day - 1)
             .map_err(|error| error.to_string())?;
+    }
+    if let Some(of_week) = of_week(found)? {
+        date = of_week;
     }
     let hour = match found.afternoon {
         None => found.hour,
