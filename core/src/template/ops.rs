@@ -11,6 +11,7 @@ use minijinja::{Environment, Error, ErrorKind, State, Value};
 
 use super::names::plain_value;
 use super::object::Temporal;
+use super::ranges::PyRange;
 use super::temporal::delta::{Delta, Interval};
 use super::temporal::moment::{Moment, Shift};
 use super::temporal::{fault, scale_to_micros};
@@ -73,6 +74,7 @@ pub(crate) fn type_name(value: &Value) -> &'static str {
 pub(crate) fn add(state: &State<'_, '_>, left: &Value, right: &Value) -> Result<Value, Error> {
     match (Temporal::of(left), Temporal::of(right)) {
         (Some(a), Some(b)) => sum(a, b).unwrap_or_else(|| Err(unsupported("+", left, right))),
+        (None, None) if is_no_list(left) || is_no_list(right) => Err(unsupported("+", left, right)),
         (None, None) => {
             check_length(left, right)?;
             native(state, "a + b", left, right)
@@ -80,6 +82,11 @@ pub(crate) fn add(state: &State<'_, '_>, left: &Value, right: &Value) -> Result<
         // Python's sum() starts at 0: 0 + timedelta is not allowed there either.
         _ => Err(unsupported("+", left, right)),
     }
+}
+
+/// A view or a range, which Python walks as a list but does not join.
+fn is_no_list(value: &Value) -> bool {
+    super::views::is_view(value) || value.downcast_object_ref::<PyRange>().is_some()
 }
 
 fn subtract(state: &State<'_, '_>, left: &Value, right: &Value) -> Result<Value, Error> {
@@ -97,6 +104,9 @@ fn multiply(state: &State<'_, '_>, left: &Value, right: &Value) -> Result<Value,
         (Some(temporal), None) => (temporal, right),
         (None, Some(temporal)) => (temporal, left),
         (Some(_), Some(_)) => return Err(unsupported("*", left, right)),
+        (None, None) if is_no_list(left) || is_no_list(right) => {
+            return Err(unsupported("*", left, right));
+        }
         (None, None) => {
             check_repetition(left, right)?;
             let negative = |value: &Value| value.as_i64().is_some_and(|count| count < 0);

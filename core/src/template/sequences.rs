@@ -12,7 +12,7 @@ use minijinja::{Environment, Error, State, Value, filters};
 use super::args::{Args, Given};
 use super::containers::new_list;
 use super::growth::bounded;
-use super::named_tuple::NamedTuple;
+use super::named_tuple::{NamedTuple, is_tuple};
 use super::object::Temporal;
 use super::ops;
 use super::ranges::PyRange;
@@ -198,7 +198,15 @@ fn unique(value: Value, given: Given) -> Result<Value, Error> {
     let mut seen = std::collections::HashSet::new();
     let mut kept = Vec::new();
     for item in items(&value, "unique")? {
-        if seen.insert(key_of(&item, attribute.as_ref(), None, case_sensitive)?) {
+        let key = key_of(&item, attribute.as_ref(), None, case_sensitive)?;
+        let changes = key.kind() == ValueKind::Seq && !is_tuple(&key);
+        if changes || key.kind() == ValueKind::Map {
+            let kind = ops::type_name(&key);
+            return Err(fault(format!(
+                "filter \"unique\" cannot compare values of type {kind}; name an attribute of them"
+            )));
+        }
+        if seen.insert(key) {
             kept.push(item);
         }
     }

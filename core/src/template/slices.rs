@@ -86,6 +86,7 @@ pub(crate) fn slice(value: &Value, args: &[Value]) -> Result<Value, Error> {
             let bytes = value.as_bytes().unwrap_or_default();
             Value::from_bytes(among(bytes.len())?.pick(bytes))
         }
+        ValueKind::Iterable if super::views::is_view(value) => Value::UNDEFINED,
         ValueKind::Seq | ValueKind::Iterable => {
             bounded(value)?;
             let items = value.try_iter()?.checked().collect::<Result<Vec<_>, _>>()?;

@@ -258,7 +258,7 @@ fn compared(
         }
         "average" => {
             let (other, _) = other(args, "dt")?;
-            moment.plus_micros(other.micros_since(moment)? / 2)?.into()
+            moment.plus_micros(other.micros_since(moment)?.div_euclid(2))?.into()
         }
         "is_same_day" => {
             let (other, _) = other(args, "dt")?;
