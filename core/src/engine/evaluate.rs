@@ -236,6 +236,8 @@ fn verdict(run: &Run, slot: u32) -> Verdict {
     };
     let is_final = counts.up.upstream_failed + counts.setups.failed == 0 || !may_turn(run, slot);
     match evaluate(&situation) {
+        // An upstream still to end may give what the item is counted against.
+        Verdict::Removed if counts.up.done() < counts.up.total => Verdict::Wait,
         now @ (Verdict::Run | Verdict::Wait) if is_final => now,
         now if is_final && !situation.depends_on_order() => now,
         _ => Ideal::of(run).replayed(slot).map_or(Verdict::Wait, |(verdict, _)| verdict),

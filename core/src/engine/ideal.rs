@@ -300,7 +300,9 @@ impl<'a> Ideal<'a> {
                 setups: &setups,
                 map_index: self.run.ti(slot).row().map_index,
             });
-            if verdict == Verdict::Wait {
+            // An item is gone only when all is known that it could have come from.
+            let is_early = verdict == Verdict::Removed && upstream.done() < upstream.total;
+            if verdict == Verdict::Wait || is_early {
                 continue;
             }
             // Of two at the same time the failure counts, but setups are asked before the rule.

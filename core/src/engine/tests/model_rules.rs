@@ -36,7 +36,9 @@ pub(super) fn by_rule(
     let (ends, runs): (Vec<(bool, Verdict)>, bool) = match rule {
         TriggerRule::AllSuccess => {
             let index = usize::try_from(map_index).ok();
-            let is_gone = removed > 0 && success > 0 && index.is_some_and(|at| at >= success);
+            // An item is gone only when all is known that it could have come from.
+            let is_gone =
+                done && removed > 0 && success > 0 && index.is_some_and(|at| at >= success);
             (
                 vec![(bad > 0, UpstreamFailed), (skipped > 0, Skipped), (is_gone, Removed)],
                 success + removed == all,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::histories::{Seen, Tale, together};
-use super::mapping::{grouped, over};
+use super::mapping::{grouped, mapped, over};
 use super::model::{Deed, States};
 use super::model_rules::by_rule;
 use super::outcomes::Lcg;
@@ -209,6 +209,42 @@ fn a_group_that_becomes_empty_has_one_end() {
         assert_eq!(world.state(run, "g.b"), TaskState::Skipped, "list first: {list_is_first}");
         assert_eq!(world.rows.tis[&world.item(run, "g.a", 1)].state, TaskState::Removed);
         assert_eq!(world.run_state(run), RunState::Success);
+    }
+}
+
+/// An item that its upstream no longer has is removed when all upstreams have ended, not when the
+/// first have: what ends later may skip it.
+#[test]
+fn an_item_is_gone_only_when_all_upstreams_have_ended() {
+    for each_is_first in [true, false] {
+        let below = mapped(task("below"), &[("k", json!([1, 2]))]);
+        let tasks = vec![
+            (task("list"), &[] as &[&str]),
+            (over(task("each"), "list"), &["list"]),
+            (task("one"), &[]),
+            (task("two"), &["one"]),
+            (task("three"), &["two"]),
+            (below, &["each", "three"]),
+        ];
+        let mut world = World::new();
+        world.load(dag("d", tasks));
+        let run = world.trigger("d", "2025-01-01T00:00:00Z");
+        world.give(run, "list", json!([1, 2]));
+        world.clear(run, Selection::default()).expect("a clear");
+        for is_each in [each_is_first, !each_is_first] {
+            if is_each {
+                world.give(run, "list", json!([1]));
+                world.run_item(run, "each", 0, Success);
+            } else {
+                world.run(run, "one", Success);
+                world.run(run, "two", Success);
+                world.run(run, "three", Skipped);
+            }
+        }
+        for index in [0, 1] {
+            let state = world.rows.tis[&world.item(run, "below", index)].state;
+            assert_eq!(state, TaskState::Skipped, "{index}, each first: {each_is_first}");
+        }
     }
 }
 
