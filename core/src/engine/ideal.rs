@@ -120,8 +120,14 @@ impl<'a> Ideal<'a> {
         }
     }
 
-    /// When the rule of a slot holds; bounds while upstreams are unfinished.
+    /// When the rule of a slot holds and what it is expanded over is there; bounds while upstreams
+    /// are unfinished.
     pub(super) fn start(&self, slot: u32) -> Span {
+        let sources = self.run.instances.task_of(slot).map(|task| self.run.layout.sources_of(task));
+        self.by_upstream(slot).later_of(self.last(slot, &sources.unwrap_or_default()))
+    }
+
+    fn by_upstream(&self, slot: u32) -> Span {
         let (Some(task), Some(node)) = (self.run.task(slot), self.run.node(slot)) else {
             return Span::ZERO;
         };

@@ -170,6 +170,16 @@ impl Layout {
         self.units.get(self.node(task).unit? as usize)
     }
 
+    /// The tasks over whose output a task is expanded.
+    pub(super) fn sources_of(&self, task: u32) -> Vec<u32> {
+        let sources = self.unit_of(task).into_iter().flat_map(|unit| unit.mapping.sources());
+        let task_of = |source: &Source| match source {
+            Source::XCom { task_id, .. } => self.find(task_id.as_str()),
+            Source::Literal(_) => None,
+        };
+        sources.filter_map(task_of).collect()
+    }
+
     /// The tasks below `from`, themselves not among them unless below another of them; ascending.
     pub(super) fn below(&self, from: &[u32]) -> Vec<u32> {
         let starts: Vec<TaskIndex> = from.iter().map(|&i| i as TaskIndex).collect();

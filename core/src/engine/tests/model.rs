@@ -188,15 +188,23 @@ impl Question<'_> {
         items
     }
 
+    /// The task over whose output a task is expanded.
+    fn source(&self, task: usize) -> Option<usize> {
+        let Expand::Product(keys) = &self.dag.tasks[task].mapping.as_ref()?.expand else {
+            panic!("only products here");
+        };
+        match keys.values().next().expect("a key") {
+            Source::Literal(_) => None,
+            Source::XCom { task_id, .. } => Some(self.dag.task(task_id.as_str())?.0),
+        }
+    }
+
     /// How many instances a mapped task or its group is to have.
     fn count(&self, task: usize, ends: &Ends) -> Count {
         let mapping = self.dag.tasks[task].mapping.as_ref().expect("a mapped task");
-        let Expand::Product(keys) = &mapping.expand else { panic!("only products here") };
-        let source = match keys.values().next().expect("a key") {
-            Source::Literal(items) => return Count::Is(items.len() as u64),
-            Source::XCom { task_id, .. } => task_id,
+        let Some(source) = self.source(task) else {
+            return Count::Is(mapping.literal_count().expect("literals"));
         };
-        let (source, _) = self.dag.task(source.as_str()).expect("the source");
         let given = ends[source].as_ref().expect("it is above");
         if given.values().any(|end| end.state.is_none()) {
             return Count::Unknown;
@@ -415,7 +423,7 @@ impl Place<'_> {
     fn fresh(&self, expanded: &Expanded) -> Fate {
         let spec = &self.question.dag.tasks[self.task];
         if spec.trigger_rule == TriggerRule::Always {
-            return self.begins(0, expanded);
+            return self.begins(self.start(), expanded);
         }
         let scope = self.related(&self.question.scope_of(self.task));
         if scope.iter().any(|end| end.state.is_none()) {
@@ -521,8 +529,14 @@ impl Place<'_> {
         }
     }
 
-    /// When it starts if it does.
+    /// When it starts if it does: not before what it is expanded over is there.
     fn start(&self) -> u32 {
+        let source = self.question.source(self.task).into_iter().collect::<Vec<usize>>();
+        let given = self.related(&source).into_iter().map(|end| end.at).max();
+        self.by_upstream().max(given.unwrap_or(0))
+    }
+
+    fn by_upstream(&self) -> u32 {
         let rule = self.question.dag.tasks[self.task].trigger_rule;
         let upstream = self.upstream();
         if upstream.is_empty() || rule == TriggerRule::Always {

@@ -181,6 +181,33 @@ fn what_cannot_be_expanded_fails_a_unit_after_its_source() {
     }
 }
 
+/// A mapped task does not start before what it is expanded over, whatever its rule.
+#[test]
+fn an_always_task_that_is_mapped_starts_with_its_source() {
+    for source_is_early in [true, false] {
+        let each = Task { trigger_rule: TriggerRule::Always, ..over(task("each"), "list") };
+        let tasks = vec![
+            (task("first"), &[] as &[&str]),
+            (task("list"), &["first"]),
+            (task("other"), &[]),
+            (each, &["list"]),
+            (task("below"), &["other", "each"]),
+        ];
+        let mut world = World::new();
+        world.load(dag("d", tasks));
+        let run = world.trigger("d", "2025-01-01T00:00:00Z");
+        for is_list in [source_is_early, !source_is_early] {
+            if is_list {
+                world.run(run, "first", Success);
+                world.give(run, "list", json!(vec![0; 1025]));
+            } else {
+                world.run(run, "other", Skipped);
+            }
+        }
+        assert_eq!(world.state(run, "below"), TaskState::Skipped, "{source_is_early}");
+    }
+}
+
 /// A mapped group whose list is empty the second time: a member that had been decided before the
 /// others were expanded is skipped, whichever member is looked at first.
 #[test]
