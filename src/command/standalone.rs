@@ -1,6 +1,8 @@
 //! `millrace standalone`: every role in one process, on loopback, for a first start.
 
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use tokio::net::TcpListener;
@@ -72,20 +74,32 @@ pub(crate) fn dags_folder(settings: &Settings) -> Result<(), Failure> {
     })
 }
 
-/// Takes the port, or says who to ask for another.
+/// How long a port may still belong to a process that was killed a moment ago.
+const PORT_PATIENCE: Duration = Duration::from_secs(3);
+/// How often a port that is in use is tried.
+const PORT_LOOK: Duration = Duration::from_millis(50);
+
+/// Takes the port, or says who to ask for another. A process that is killed while it starts a task
+/// leaves its port to the beginning task for a moment.
 pub(crate) async fn bind(listen: &Listen) -> Result<TcpListener, Failure> {
     let address = SocketAddr::new(listen.bind, listen.port);
-    TcpListener::bind(address).await.map_err(|error| {
-        let hint = if error.kind() == std::io::ErrorKind::AddrInUse {
-            format!(
-                "port {} is in use; stop what uses it, or choose another with --port or MILLRACE_PORT",
-                listen.port
-            )
-        } else {
-            error.to_string()
-        };
-        Failure::usage(format!("cannot listen on {address}: {hint}"))
-    })
+    let until = Instant::now() + PORT_PATIENCE;
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return Ok(listener),
+            Err(error) if error.kind() != ErrorKind::AddrInUse => {
+                return Err(Failure::usage(format!("cannot listen on {address}: {error}")));
+            }
+            Err(_) if Instant::now() < until => tokio::time::sleep(PORT_LOOK).await,
+            Err(_) => {
+                return Err(Failure::usage(format!(
+                    "cannot listen on {address}: port {} is in use; stop what uses it, or choose \
+                     another with --port or MILLRACE_PORT",
+                    listen.port
+                )));
+            }
+        }
+    }
 }
 
 /// Prints where Millrace is and how to log in.

@@ -100,6 +100,8 @@ pub(crate) fn watch(root: &Path, changes: Arc<Changes>) {
 fn run(root: &Path, changes: &Changes) -> std::io::Result<()> {
     let mut inotify = Inotify::init()?;
     let mut folders = add(&mut inotify, root)?;
+    // What was written between the first look and the watch is told by nothing else.
+    changes.woken.notify_one();
     let mut buffer = [0_u8; 16 * 1024];
     loop {
         let mut new_folder = false;
